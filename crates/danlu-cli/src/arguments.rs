@@ -1,0 +1,202 @@
+//! What the command line may hold.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Trains, evaluates and runs neural networks; reads and writes Keras' model files.
+#[derive(Debug, Parser)]
+#[command(name = "danlu", version, propagate_version = false)]
+#[command(
+    after_help = "Results go to standard output, everything else to standard error.\n\
+    Exit codes: 0 done, 1 failed, 2 usage or configuration, 130 interrupted."
+)]
+pub struct CommandLine {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train a recipe's model, or train a model on
+    Train(TrainArguments),
+    /// Loss and metrics of a model on data
+    Evaluate(EvaluateArguments),
+    /// Outputs of a model for pictures and arrays
+    Predict(PredictArguments),
+    /// The layers of a model or a recipe
+    Summary(SummaryArguments),
+    /// Write a model in another format
+    Convert(ConvertArguments),
+    /// List the built-in recipes, or show one
+    Recipes(RecipesArguments),
+}
+
+/// Where a command runs.
+#[derive(Args, Clone, Debug, Default)]
+pub struct DeviceArguments {
+    /// Number of threads; it never changes a result [default: the physical cores]
+    #[arg(long, value_name = "N", value_parser = parse_threads, allow_negative_numbers = true)]
+    pub threads: Option<usize>,
+    /// Instruction set: avx512, avx2, neon or portable [default: the best of this machine]
+    #[arg(long, value_name = "NAME")]
+    pub isa: Option<String>,
+}
+
+/// `danlu train`
+#[derive(Args, Debug)]
+pub struct TrainArguments {
+    /// A built-in recipe's name, a recipe file (.toml), or a model to train on (.keras, .h5, a run folder)
+    #[arg(value_name = "RECIPE|MODEL")]
+    pub subject: String,
+    /// Data: a built-in dataset's or recipe's name, a recipe file, a folder with IDX files, or an .npz file [default: the recipe's]
+    #[arg(long, value_name = "SOURCE")]
+    pub data: Option<String>,
+    /// Times that all examples are seen [default: the recipe's; 1 for a model]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub epochs: Option<i64>,
+    /// Examples of a training step [default: the recipe's; 32 for a model]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub batch_size: Option<i64>,
+    /// The optimizer's learning rate [default: the recipe's; a model's own]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    pub learning_rate: Option<f64>,
+    /// Share of the training examples, the last ones, kept for validation: from 0 up to, without, 1
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    pub validation_split: Option<f64>,
+    /// Seed of everything random: initial weights, shuffling, dropout
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub seed: Option<i64>,
+    /// Factor of pictures' bytes, such as 0.00392156862745098 (1/255)
+    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
+    pub pixel_scale: Option<f64>,
+    /// Override any key of the recipe, such as training.optimizer.learning_rate=0.01 or model.layers.0.filters=16; repeatable
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Begin with the weights of this model (.keras, .h5, a run folder, .safetensors)
+    #[arg(long, value_name = "MODEL")]
+    pub init: Option<String>,
+    /// The run folder to make; it must not exist [default: runs/<recipe>-<n>]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Write the trained model once more: .keras, .h5, or .safetensors (weights only)
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+    /// Print one JSON object on standard output and nothing else there
+    #[arg(long)]
+    pub json: bool,
+    /// No progress and no notes on standard error
+    #[arg(long, short)]
+    pub quiet: bool,
+    #[command(flatten)]
+    pub device: DeviceArguments,
+}
+
+/// `danlu evaluate`
+#[derive(Args, Debug)]
+pub struct EvaluateArguments {
+    /// A model: .keras, .h5, or a run folder
+    pub model: String,
+    /// Data: a built-in dataset's or recipe's name, a recipe file, a folder with IDX files, or an .npz file
+    #[arg(long, value_name = "SOURCE")]
+    pub data: String,
+    /// Factor of pictures' bytes [default: the model's]
+    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
+    pub pixel_scale: Option<f64>,
+    /// Print one JSON object on standard output and nothing else there
+    #[arg(long)]
+    pub json: bool,
+    /// No notes on standard error
+    #[arg(long, short)]
+    pub quiet: bool,
+    #[command(flatten)]
+    pub device: DeviceArguments,
+}
+
+/// `danlu predict`
+#[derive(Args, Debug)]
+pub struct PredictArguments {
+    /// A model: .keras, .h5, or a run folder
+    pub model: String,
+    /// Files with examples (PNG, IDX, NPY, NPZ); - is standard input
+    #[arg(required = true, value_name = "INPUT")]
+    pub inputs: Vec<String>,
+    /// Write to this file instead: .npy (the outputs alone), .csv or .jsonl
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Examples that are computed together; it never changes a result
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = parse_batch_size, allow_negative_numbers = true)]
+    pub batch_size: usize,
+    /// Factor of pictures' bytes [default: the model's]
+    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
+    pub pixel_scale: Option<f64>,
+    /// Print one JSON list on standard output and nothing else there
+    #[arg(long)]
+    pub json: bool,
+    /// No notes on standard error
+    #[arg(long, short)]
+    pub quiet: bool,
+    #[command(flatten)]
+    pub device: DeviceArguments,
+}
+
+/// `danlu summary`
+#[derive(Args, Debug)]
+pub struct SummaryArguments {
+    /// A model (.keras, .h5, a run folder), a built-in recipe's name or a recipe file
+    #[arg(value_name = "MODEL|RECIPE")]
+    pub subject: String,
+    /// Data that gives a recipe's model its input shape [default: the recipe's]
+    #[arg(long, value_name = "SOURCE")]
+    pub data: Option<String>,
+    /// Print the operations of a training step (of a prediction, where the model is not compiled) instead
+    #[arg(long)]
+    pub graph: bool,
+}
+
+/// `danlu convert`
+#[derive(Args, Debug)]
+pub struct ConvertArguments {
+    /// The model to read: .keras, .h5, or a run folder
+    #[arg(value_name = "IN")]
+    pub input: String,
+    /// The file to write: .keras, .h5, or .safetensors (weights only)
+    #[arg(value_name = "OUT")]
+    pub output: PathBuf,
+}
+
+/// `danlu recipes`
+#[derive(Args, Debug)]
+pub struct RecipesArguments {
+    #[command(subcommand)]
+    pub action: Option<RecipesAction>,
+}
+
+/// What to do with the built-in recipes.
+#[derive(Debug, Subcommand)]
+pub enum RecipesAction {
+    /// List the built-in recipes (the default)
+    List,
+    /// Print a built-in recipe, to be changed and trained: danlu recipes show mnist > mine.toml
+    Show {
+        /// The recipe's name
+        name: String,
+    },
+}
+
+fn parse_threads(text: &str) -> Result<usize, String> {
+    parse_between(text, 1, 1024)
+}
+
+fn parse_batch_size(text: &str) -> Result<usize, String> {
+    parse_between(text, 1, 1 << 20)
+}
+
+fn parse_between(text: &str, least: usize, most: usize) -> Result<usize, String> {
+    let number = text.parse().ok();
+    number
+        .filter(|number| (least..=most).contains(number))
+        .ok_or_else(|| format!("expected a whole number from {least} to {most}"))
+}

@@ -1,0 +1,8 @@
+//! One file for each verb.
+
+pub mod convert;
+pub mod evaluate;
+pub mod predict;
+pub mod recipes;
+pub mod summary;
+pub mod train;

@@ -1,0 +1,419 @@
+//! `danlu train`
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use danlu::data::{Dataset, Source, check_labels};
+use danlu::training::{FitOptions, History, Progress};
+use danlu::{Config, Model};
+use serde_json::{Value, json};
+
+use super::evaluate::{evaluate, to_json};
+use crate::arguments::TrainArguments;
+use crate::data::{DataSource, has_pixels, pixel_scale};
+use crate::device::{self, Device};
+use crate::failure::{Failure, Result};
+use crate::output::{self, Messages};
+use crate::progress::Watcher;
+use crate::recipe::build::DataShape;
+use crate::recipe::document::Document;
+use crate::recipe::{ModelPart, Recipe, builtin};
+use crate::run_folder::RunFolder;
+use crate::{interrupt, models};
+
+/// The recipe that a name, a recipe file or a model stands for, after changes.
+///
+/// # Errors
+/// There is no such thing, or a key or value is none.
+pub fn recipe(subject: &str, change: impl FnOnce(&mut Document) -> Result<()>) -> Result<Recipe> {
+    let (mut document, folder) = if let Some(recipe) = builtin::find(subject) {
+        (
+            Document::parse(&format!("built-in recipe {subject}"), recipe.text)?,
+            PathBuf::new(),
+        )
+    } else if subject.ends_with(".toml") {
+        Recipe::open(subject.as_ref())?
+    } else if models::is_model(subject) {
+        let file = models::file(subject)?;
+        let mut document = Document::empty(subject);
+        let stem = file
+            .file_stem()
+            .map(|stem| stem.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        document.set("name", json!(stem), subject)?;
+        document.set(
+            "model",
+            json!({ "file": file.display().to_string() }),
+            subject,
+        )?;
+        document.set("data", json!({}), subject)?;
+        document.set("training", json!({}), subject)?;
+        (document, PathBuf::new())
+    } else {
+        return Err(builtin::get(subject).err().unwrap_or(Failure::ReaderGone));
+    };
+    change(&mut document)?;
+    Recipe::read(document, &folder)
+}
+
+fn change(document: &mut Document, arguments: &TrainArguments) -> Result<()> {
+    for assignment in &arguments.set {
+        document.set_from_text(assignment)?;
+    }
+    let options: [(&str, &str, Option<Value>); 6] = [
+        (
+            "--epochs",
+            "training.epochs",
+            arguments.epochs.map(Value::from),
+        ),
+        (
+            "--batch-size",
+            "training.batch_size",
+            arguments.batch_size.map(Value::from),
+        ),
+        (
+            "--validation-split",
+            "training.validation_split",
+            arguments.validation_split.map(Value::from),
+        ),
+        ("--seed", "training.seed", arguments.seed.map(Value::from)),
+        (
+            "--pixel-scale",
+            "data.pixel_scale",
+            arguments.pixel_scale.map(Value::from),
+        ),
+        (
+            "--data",
+            "data.source",
+            match &arguments.data {
+                Some(text) => Some(Value::from(DataSource::from_argument(text)?.text())),
+                None => None,
+            },
+        ),
+    ];
+    for (option, path, value) in options {
+        if let Some(value) = value {
+            document.set(path, value, option)?;
+        }
+    }
+    if let Some(rate) = arguments.learning_rate {
+        if !(rate.is_finite() && rate > 0.0) {
+            return Err(Failure::Usage(format!(
+                "--learning-rate must be a number above 0, received {rate}"
+            )));
+        }
+        if document.get("training.optimizer").is_some() {
+            document.set(
+                "training.optimizer.learning_rate",
+                json!(rate),
+                "--learning-rate",
+            )?;
+        }
+    }
+    if let Some(init) = &arguments.init {
+        let path = std::path::absolute(init).unwrap_or_else(|_| PathBuf::from(init));
+        document.set("model.init", json!(path.display().to_string()), "--init")?;
+    }
+    Ok(())
+}
+
+/// Trains a recipe's model, or trains a model on.
+///
+/// # Errors
+/// Configuration or data are no good, the loss is not a number, a file cannot be written, or Ctrl-C was pressed.
+pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
+    let messages = Messages {
+        quiet: arguments.quiet,
+    };
+    let recipe = recipe(&arguments.subject, |document| change(document, arguments))?;
+    if let Some(save) = &arguments.save {
+        check_save(save)?;
+    }
+    let path = RunFolder::choose(arguments.out.as_deref(), &recipe.name)?;
+    let source = recipe.source.clone().ok_or_else(|| {
+        Failure::Usage(
+            "there is no data to train on: give --data, or `source` in the recipe's [data]"
+                .to_owned(),
+        )
+    })?;
+    let source = source.open()?;
+    let Device {
+        executor,
+        threads,
+        isa,
+    } = device::open(&arguments.device)?;
+    let mut model = make_model(&recipe, &source, executor)?;
+    if let Some(rate) = arguments.learning_rate
+        && recipe.training.optimizer.is_none()
+    {
+        model.set_learning_rate(rate)?;
+    }
+    for warning in model.warnings() {
+        messages.warning(warning);
+    }
+    let mut source = source;
+    if has_pixels(&source) {
+        let scale = pixel_scale(&model, recipe.pixel_scale, messages);
+        model
+            .metadata_mut()
+            .insert("pixel_scale".to_owned(), json!(scale));
+        source = source.with_pixel_scale(scale as f32);
+    }
+    let Some(train) = source.train.clone() else {
+        return Err(Failure::failed("the data has no training part"));
+    };
+    check(&model, &source)?;
+    describe(&mut model, &recipe, &source, arguments);
+
+    let mut record = Config::new();
+    record.insert("danlu".to_owned(), json!(env!("CARGO_PKG_VERSION")));
+    record.insert(
+        "command".to_owned(),
+        json!(std::env::args().collect::<Vec<String>>()),
+    );
+    record.insert("seed".to_owned(), json!(recipe.training.seed));
+    let place = source
+        .path
+        .as_ref()
+        .map_or(source.name.clone(), |path| path.display().to_string());
+    record.insert(
+        "data".to_owned(),
+        json!({ "path": place, "fingerprint": source.fingerprint.to_string() }),
+    );
+    record.insert("threads".to_owned(), json!(threads));
+    record.insert("isa".to_owned(), json!(isa));
+    let mut folder = RunFolder::create(&path, &recipe.resolved(), record)?;
+    interrupt::finish_batches();
+
+    let training = &recipe.training;
+    let data: Arc<dyn Dataset> = Arc::new(train);
+    let progress = (!arguments.quiet).then(Progress::stderr);
+    let mut watcher = Watcher::new(progress, &mut folder);
+    let options = FitOptions::new()
+        .epochs(training.epochs)
+        .batch_size(training.batch_size)
+        .validation_split(training.validation_split)
+        .shuffle(training.shuffle)
+        .seed(training.seed)
+        .verbose(false)
+        .observer(&mut watcher);
+    let fitted = model.fit(&data, options);
+    let (time, examples) = (watcher.training.as_secs_f64(), watcher.examples);
+    interrupt::end_at_once();
+    let history = match fitted {
+        Ok(history) => history,
+        Err(error) => {
+            let _ = folder.set_state("failed");
+            return Err(Failure::Failed(format!(
+                "{error} (the run is in {})",
+                path.display()
+            )));
+        }
+    };
+    if history.stopped {
+        drop((data, source));
+        return interrupted(&mut folder, &history, arguments);
+    }
+    let test = match &source.test {
+        Some(test) => {
+            let test: Arc<dyn Dataset> = Arc::new(test.clone());
+            Some(evaluate(&mut model, &test)?)
+        }
+        None => None,
+    };
+    // Saving takes memory of its own; the examples are not needed any more.
+    drop((data, source));
+    let finish = || -> Result<()> {
+        model.save_weights(path.join("final.safetensors"))?;
+        model.save(path.join("model.keras"))?;
+        if let Some(save) = &arguments.save {
+            model.save(save)?;
+        }
+        Ok(())
+    };
+    if let Err(failure) = finish() {
+        let _ = folder.set_state("failed");
+        return Err(failure);
+    }
+    let test_json = test.as_ref().map_or(Value::Null, to_json);
+    folder.record("test", test_json.clone());
+    folder.set_state("finished")?;
+    if let Some(test) = &test {
+        let shown: Vec<String> = test
+            .iter()
+            .map(|(name, value)| format!("{name}: {value:.4}"))
+            .collect();
+        messages.note(&format!("test - {}", shown.join(" - ")));
+    }
+    messages.note(&format!("saved {}", path.join("model.keras").display()));
+    if arguments.json {
+        let history: Config = history
+            .metrics
+            .iter()
+            .map(|(name, values)| (name.clone(), json!(values)))
+            .collect();
+        let rate = if time > 0.0 {
+            examples as f64 / time
+        } else {
+            0.0
+        };
+        return output::json(&json!({
+            "history": history,
+            "test": test_json,
+            "model": path.join("model.keras").display().to_string(),
+            "run": folder.path().display().to_string(),
+            "resumed_from": null,
+            "threads": threads,
+            "seconds": started.elapsed().as_secs_f64(),
+            "samples_per_second": rate,
+        }));
+    }
+    Ok(())
+}
+
+/// The recipe's model, built or loaded, with the weights to begin with.
+fn make_model(
+    recipe: &Recipe,
+    source: &Source,
+    executor: Box<dyn danlu::graph::Executor>,
+) -> Result<Model> {
+    let Some(train) = &source.train else {
+        return Err(Failure::failed("the data has no training part"));
+    };
+    let specification = train.specification();
+    let mut model = match &recipe.model {
+        ModelPart::File(file) => {
+            let mut model = models::load(&file.display().to_string(), executor, true)?;
+            if recipe.training.optimizer.is_some() || recipe.training.loss.is_some() {
+                recipe.compile(&mut model)?;
+            }
+            if !model.is_compiled() {
+                return Err(Failure::Usage(format!(
+                    "`{}` is not compiled: give --set training.optimizer=adam and --set training.loss=...",
+                    file.display()
+                )));
+            }
+            model.set_seed(recipe.training.seed);
+            model
+        }
+        ModelPart::Layers(_) => {
+            let example = &specification.features[0].shape;
+            recipe.build(
+                &DataShape {
+                    example,
+                    classes: specification.classes,
+                },
+                executor,
+            )?
+        }
+    };
+    if let Some(init) = &recipe.init {
+        let file = match init
+            .extension()
+            .is_some_and(|extension| extension == "safetensors")
+        {
+            true => init.clone(),
+            false => models::file(&init.display().to_string())?,
+        };
+        model.load_weights(file)?;
+    }
+    Ok(model)
+}
+
+/// Checks that data and model fit, before anything is written.
+fn check(model: &Model, source: &Source) -> Result<()> {
+    let parts = [&source.train, &source.test];
+    for part in parts.into_iter().flatten() {
+        let specification = part.specification();
+        let found = &specification.features[0].shape;
+        if let Some(expected) = model.input_shape()
+            && expected != *found
+        {
+            return Err(Failure::Failed(format!(
+                "{}: the model takes examples of shape {expected:?}, the data has {found:?}",
+                specification.name
+            )));
+        }
+        let loss = model.compile_config().map_or(String::new(), |config| {
+            config["loss"].to_string().to_lowercase()
+        });
+        if loss.contains("sparse")
+            && let Some(units) = model.output_shape().and_then(|shape| shape.last().copied())
+        {
+            check_labels(part, units)?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts what Keras has no place for into the model.
+fn describe(model: &mut Model, recipe: &Recipe, source: &Source, arguments: &TrainArguments) {
+    let split = recipe.training.validation_split;
+    let names = source
+        .train
+        .as_ref()
+        .and_then(|part| part.specification().class_names.clone());
+    let metadata = model.metadata_mut();
+    metadata.insert("recipe".to_owned(), Value::Object(recipe.portable()));
+    metadata.insert(
+        "data".to_owned(),
+        json!({ "name": source.name, "fingerprint": source.fingerprint.to_string() }),
+    );
+    if let Some(names) = names {
+        metadata.insert("class_names".to_owned(), json!(names));
+    }
+    let fingerprint = source.fingerprint.to_string();
+    metadata.insert(
+        "split".to_owned(),
+        json!({ "method": "last", "validation": split, "seed": recipe.training.seed, "fingerprint": fingerprint }),
+    );
+    let _ = arguments;
+}
+
+/// `--save` is looked at before hours of training.
+fn check_save(path: &std::path::Path) -> Result<()> {
+    let extension = path
+        .extension()
+        .and_then(|extension| extension.to_str())
+        .unwrap_or("");
+    if !["keras", "h5", "hdf5", "safetensors"].contains(&extension) {
+        return Err(Failure::Usage(format!(
+            "--save {}: expected a file that ends in .keras, .h5 or .safetensors",
+            path.display()
+        )));
+    }
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    if parent.is_some_and(|parent| !parent.is_dir()) {
+        return Err(Failure::Usage(format!(
+            "--save {}: there is no such folder",
+            path.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Ctrl-C: the last finished epoch's model is kept.
+fn interrupted(
+    folder: &mut RunFolder,
+    history: &History,
+    arguments: &TrainArguments,
+) -> Result<()> {
+    let last = folder.path().join("last");
+    let text = if last.join("state.json").is_file() {
+        let model = models::checkpoint(&last, device::open(&arguments.device)?.executor)?;
+        model.save(folder.path().join("model.keras"))?;
+        model.save_weights(folder.path().join("final.safetensors"))?;
+        format!(
+            "interrupted after {} epoch(s); the last finished one is kept in {}",
+            history.epochs.len(),
+            folder.path().join("model.keras").display()
+        )
+    } else {
+        "interrupted before the first epoch was finished; there is no model".to_owned()
+    };
+    folder.set_state("interrupted")?;
+    Err(Failure::Interrupted(text))
+}

@@ -1,0 +1,112 @@
+//! Models by path: a file, or a run folder.
+
+use std::path::{Path, PathBuf};
+
+use danlu::Model;
+use danlu::graph::Executor;
+use danlu::model::LoadOptions;
+
+use crate::failure::{Failure, Result};
+
+/// Whether a word on the command line means a model rather than a recipe.
+pub fn is_model(text: &str) -> bool {
+    let path = Path::new(text);
+    let extension = path
+        .extension()
+        .and_then(|extension| extension.to_str())
+        .unwrap_or("");
+    path.is_dir() || matches!(extension, "keras" | "h5" | "hdf5" | "safetensors")
+}
+
+/// The file that a path to a model means: itself, or what a run folder holds.
+///
+/// # Errors
+/// There is none, or only weights.
+pub fn file(text: &str) -> Result<PathBuf> {
+    let path = Path::new(text);
+    if path.is_dir() {
+        let places = ["model.keras", "best/model.json", "last/model.json"];
+        return places.iter().map(|place| path.join(place)).find(|file| file.is_file()).ok_or_else(|| {
+            Failure::Usage(format!(
+                "`{text}` is a folder without a model: a run folder has model.keras once an epoch was finished"
+            ))
+        });
+    }
+    if path
+        .extension()
+        .is_some_and(|extension| extension == "safetensors")
+    {
+        return Err(Failure::Usage(format!(
+            "`{text}` holds weights only, not the architecture: give the .keras or .h5 model, or train a recipe with --init {text}"
+        )));
+    }
+    if !path.exists() {
+        let extension = path.extension();
+        let hint = match extension {
+            Some(_) => String::new(),
+            None => danlu::data::suggest::hint(
+                text,
+                crate::recipe::builtin::ALL.map(|recipe| recipe.name),
+            ),
+        };
+        return Err(Failure::Usage(format!("there is no model `{text}`{hint}")));
+    }
+    Ok(path.to_path_buf())
+}
+
+/// Loads a model.
+///
+/// # Errors
+/// It is not there, or cannot be read.
+pub fn load(text: &str, executor: Box<dyn Executor>, optimizer_state: bool) -> Result<Model> {
+    let file = file(text)?;
+    if let (Some("model.json"), Some(folder)) = (
+        file.file_name().and_then(|name| name.to_str()),
+        file.parent(),
+    ) {
+        return checkpoint(folder, executor);
+    }
+    let options = LoadOptions::new()
+        .optimizer_state(optimizer_state)
+        .executor(executor);
+    Ok(Model::load_with(file, options)?)
+}
+
+/// Loads what a run folder keeps of an epoch.
+///
+/// # Errors
+/// A file of it is missing or damaged.
+pub fn checkpoint(folder: &Path, executor: Box<dyn Executor>) -> Result<Model> {
+    let path = folder.join("model.json");
+    let damaged =
+        |error: String| Failure::Failed(format!("cannot read `{}`: {error}", path.display()));
+    let text = std::fs::read_to_string(&path).map_err(|error| damaged(error.to_string()))?;
+    let description: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
+    let mut model = Model::from_keras(&description["config"])?;
+    model.set_executor(executor)?;
+    model.build()?;
+    if description["compile_config"].is_object() {
+        model.compile_from_config(&description["compile_config"])?;
+    }
+    if let Some(metadata) = description["danlu"].as_object() {
+        *model.metadata_mut() = metadata.clone();
+    }
+    model.load_weights(folder.join("weights.safetensors"))?;
+    let optimizer = danlu::files::safetensors::read_tensors(folder.join("optimizer.safetensors"))?;
+    // The file is sorted by name; the state is in the optimizer's order.
+    let order = model.optimizer_state()?;
+    let state: Vec<_> = order
+        .iter()
+        .filter_map(|(name, _)| {
+            optimizer
+                .iter()
+                .find(|(own, _)| own == name)
+                .map(|(_, tensor)| tensor.clone())
+        })
+        .collect();
+    if state.len() == order.len() && !state.is_empty() {
+        model.set_optimizer_state(&state)?;
+    }
+    Ok(model)
+}

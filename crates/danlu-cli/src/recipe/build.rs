@@ -1,0 +1,101 @@
+//! A recipe's model for the data that it is to learn.
+
+use danlu::Model;
+use danlu::graph::Executor;
+use danlu::losses::Loss;
+use danlu::metrics::Metric;
+use serde_json::{Value, json};
+
+use super::{ModelPart, Recipe};
+use crate::failure::{Failure, Result};
+
+/// What a model must know of the data.
+pub struct DataShape<'a> {
+    /// The shape of one example.
+    pub example: &'a [usize],
+    /// Number of classes, where the labels are classes.
+    pub classes: Option<usize>,
+}
+
+impl Recipe {
+    /// The model of the recipe's layers, built for the data and compiled.
+    ///
+    /// # Errors
+    /// A layer cannot be built on what comes before it, or the recipe names a model file instead of layers.
+    pub fn build(&self, data: &DataShape<'_>, executor: Box<dyn Executor>) -> Result<Model> {
+        let ModelPart::Layers(layers) = &self.model else {
+            return Err(Failure::failed("the recipe has a model file and no layers"));
+        };
+        let mut layers = layers.clone();
+        let begins_with_input =
+            |(class, _): &(String, _)| class == "Input" || class == "InputLayer";
+        let inserted = usize::from(!layers.first().is_some_and(begins_with_input));
+        if inserted == 1 {
+            layers.insert(
+                0,
+                ("Input".to_owned(), danlu::config! { "shape": data.example }),
+            );
+        }
+        if let Some((class, arguments)) = layers.last_mut()
+            && class == "Dense"
+            && !arguments.contains_key("units")
+        {
+            let path = format!("model.layers.{}", self.layer_count() - 1);
+            let classes = data.classes.ok_or_else(|| {
+                let message = "the last layer needs `units`: the data has no classes to count";
+                self.document.error(&path, message)
+            })?;
+            arguments.insert("units".to_owned(), json!(classes));
+        }
+        let titles: Vec<String> = layers.iter().map(|(class, _)| class.clone()).collect();
+        let mut model = Model::from_layers(layers)?;
+        model.set_name(&self.name.replace('/', "_"));
+        model.set_seed(self.training.seed);
+        model.set_executor(executor)?;
+        let names: Vec<String> = model.layer_names().into_iter().map(str::to_owned).collect();
+        model.build().map_err(|error| {
+            let danlu::Error::Layer { layer, .. } = &error else {
+                return self.library_error("model", &error);
+            };
+            let is_it =
+                |place: &usize| *layer == format!("layer {} ({})", names[*place], titles[*place]);
+            match (0..names.len())
+                .find(is_it)
+                .and_then(|place| place.checked_sub(inserted))
+            {
+                Some(place) => self.library_error(&format!("model.layers.{place}"), &error),
+                None => self.library_error("model", &error),
+            }
+        })?;
+        self.compile(&mut model)?;
+        Ok(model)
+    }
+
+    /// Compiles a model with the recipe's optimizer, loss and metrics.
+    ///
+    /// # Errors
+    /// They do not fit each other or the model.
+    pub fn compile(&self, model: &mut Model) -> Result<()> {
+        let training = &self.training;
+        let (Some(optimizer), Some(loss)) = (&training.optimizer, &training.loss) else {
+            let message = "compiling needs an optimizer and a loss: give both `training.optimizer` and `training.loss`";
+            return Err(self.document.error("training", message));
+        };
+        let at = |path: &'static str| move |error: danlu::Error| self.library_error(path, &error);
+        let optimizer =
+            danlu::optimizers::from_json(optimizer).map_err(at("training.optimizer"))?;
+        let loss = Loss::from_json(loss).map_err(at("training.loss"))?;
+        let metrics = training.metrics.iter().map(Metric::from_json);
+        let metrics = metrics
+            .collect::<danlu::Result<Vec<Metric>>>()
+            .map_err(at("training.metrics"))?;
+        model
+            .compile_with(optimizer, loss, metrics, Vec::new())
+            .map_err(at("training"))
+    }
+
+    fn layer_count(&self) -> usize {
+        let layers = self.document.get("model.layers").and_then(Value::as_array);
+        layers.map_or(0, Vec::len)
+    }
+}

@@ -1,0 +1,344 @@
+//! Recipes: what a TOML file says about data, model and training.
+
+pub mod build;
+pub mod builtin;
+pub mod document;
+pub mod write;
+
+use std::path::{Path, PathBuf};
+
+use danlu::Config;
+use danlu::layers::LayerSpec;
+use danlu::losses::Loss;
+use danlu::metrics::Metric;
+use serde_json::{Value, json};
+
+use crate::data::DataSource;
+use crate::failure::{Failure, Result};
+use document::{Document, Table};
+
+/// A recipe that was found good as far as it can be without the data.
+#[derive(Debug)]
+pub struct Recipe {
+    /// Its name, which run folders bear.
+    pub name: String,
+    /// Where the data is, if it is said.
+    pub source: Option<DataSource>,
+    /// The factor of pictures' bytes.
+    pub pixel_scale: Option<f64>,
+    /// Where the layers come from.
+    pub model: ModelPart,
+    /// A model whose weights training begins with.
+    pub init: Option<PathBuf>,
+    /// How to train.
+    pub training: Training,
+    document: Document,
+}
+
+/// Where a model comes from.
+#[derive(Debug)]
+pub enum ModelPart {
+    /// Layers by type and arguments.
+    Layers(Vec<(String, Config)>),
+    /// A model file, which is trained on.
+    File(PathBuf),
+}
+
+/// How to train: the defaults are those of Keras' `compile` and `fit`.
+#[derive(Debug)]
+pub struct Training {
+    /// The optimizer, where it is not a model's own.
+    pub optimizer: Option<Value>,
+    /// The loss, where it is not a model's own.
+    pub loss: Option<Value>,
+    /// The metrics.
+    pub metrics: Vec<Value>,
+    /// Times that all examples are seen.
+    pub epochs: usize,
+    /// Examples of a step.
+    pub batch_size: usize,
+    /// Share of the training examples that is kept for validation.
+    pub validation_split: f64,
+    /// Whether every epoch has an order of its own.
+    pub shuffle: bool,
+    /// The seed of everything random.
+    pub seed: u64,
+}
+
+impl Recipe {
+    /// Reads the document of a recipe file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is no TOML.
+    pub fn open(path: &Path) -> Result<(Document, PathBuf)> {
+        let origin = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Failure::Usage(format!("cannot read the recipe `{origin}`: {error}"))
+        })?;
+        let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
+        Ok((Document::parse(&origin, &text)?, folder))
+    }
+
+    /// Makes a recipe of a document; paths in it are relative to `folder`.
+    ///
+    /// # Errors
+    /// A key or a value is none; the error says where.
+    pub fn read(mut document: Document, folder: &Path) -> Result<Recipe> {
+        resolve_paths(&mut document, folder)?;
+        let parts = Recipe::parts(&document)?;
+        let (name, source, pixel_scale, model, init, training) = parts;
+        let mut recipe = Recipe {
+            name,
+            source,
+            pixel_scale,
+            model,
+            init,
+            training,
+            document,
+        };
+        recipe.resolve();
+        Ok(recipe)
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn parts(
+        document: &Document,
+    ) -> Result<(
+        String,
+        Option<DataSource>,
+        Option<f64>,
+        ModelPart,
+        Option<PathBuf>,
+        Training,
+    )> {
+        let mut root = Table::open(document, "")?;
+        let name = root.string("name")?.unwrap_or("model").to_owned();
+        root.string("description")?;
+        for table in ["data", "model", "training"] {
+            root.take(table);
+        }
+        root.finish()?;
+        if name.is_empty() || name.contains(['/', '\\', '\0']) || name.starts_with('.') {
+            let message = "`name` must be a text that can be a folder's name";
+            return Err(document.error("name", message));
+        }
+
+        let mut data = Table::open(document, "data")?;
+        let source = data.string("source")?.map(DataSource::from_recipe);
+        let above_zero = "a number above 0";
+        let pixel_scale = data.number("pixel_scale", above_zero, |scale| scale > 0.0)?;
+        data.finish()?;
+
+        let training = Training::read(document)?;
+        let mut model = Table::open(document, "model")?;
+        let layers = model.take("layers");
+        let file = model.string("file")?.map(PathBuf::from);
+        let init = model.string("init")?.map(PathBuf::from);
+        model.finish()?;
+        let model = match (layers, file) {
+            (None, Some(file)) => ModelPart::File(file),
+            (Some(layers), None) => ModelPart::Layers(read_layers(document, layers)?),
+            (Some(_), Some(_)) => {
+                let message = "`model` has `layers` and a `file`: leave one out";
+                return Err(document.error("model.file", message));
+            }
+            (None, None) => {
+                let message =
+                    "there is no layer: add [[model.layers]] tables, or a `file` to [model]";
+                return Err(document.error("model", message));
+            }
+        };
+        if matches!(model, ModelPart::Layers(_)) {
+            for key in ["optimizer", "loss"] {
+                if document.get(&format!("training.{key}")).is_none() {
+                    let message = format!("`training` has no `{key}`: a recipe needs one");
+                    return Err(document.error("training", &message));
+                }
+            }
+        }
+        Ok((name, source, pixel_scale, model, init, training))
+    }
+
+    /// Writes every default that counts into the document, so that it says all.
+    fn resolve(&mut self) {
+        let (name, training) = (self.name.clone(), &self.training);
+        let values = [
+            ("epochs", json!(training.epochs)),
+            ("batch_size", json!(training.batch_size)),
+            ("validation_split", json!(training.validation_split)),
+            ("shuffle", json!(training.shuffle)),
+            ("seed", json!(training.seed)),
+        ];
+        let Value::Object(root) = &mut self.document.value else {
+            return;
+        };
+        root.entry("name").or_insert(json!(name));
+        let training = root.entry("training").or_insert(json!({}));
+        if let Value::Object(training) = training {
+            for (key, value) in values {
+                training.insert(key.to_owned(), value);
+            }
+        }
+    }
+
+    /// The recipe with every default written out.
+    pub fn resolved(&self) -> Config {
+        self.document.value.as_object().cloned().unwrap_or_default()
+    }
+
+    /// As [`resolved`](Self::resolved) without what belongs to this machine: paths.
+    pub fn portable(&self) -> Config {
+        let mut resolved = self.resolved();
+        let builtin = matches!(self.source, Some(DataSource::Builtin(_)));
+        if let Some(Value::Object(data)) = resolved.get_mut("data").filter(|_| !builtin) {
+            data.shift_remove("source");
+        }
+        if let Some(Value::Object(model)) = resolved.get_mut("model") {
+            model.shift_remove("init");
+            model.shift_remove("file");
+        }
+        resolved
+    }
+
+    /// An error of the library about what stands at a path of the recipe, with its place.
+    fn library_error(&self, path: &str, error: &danlu::Error) -> Failure {
+        library_error(&self.document, path, error)
+    }
+}
+
+impl Training {
+    fn read(document: &Document) -> Result<Training> {
+        let mut table = Table::open(document, "training")?;
+        let optimizer = table.take("optimizer").cloned();
+        let loss = table.take("loss").cloned();
+        let metrics = match table.take("metrics") {
+            None => Vec::new(),
+            Some(Value::Array(metrics)) => metrics.clone(),
+            Some(other) => return Err(table.wrong("metrics", "a list of metrics", other)),
+        };
+        // Both bounds are far above anything that fits into memory or a life.
+        let epochs = table.integer("epochs", 1, i64::from(i32::MAX))?;
+        let batch_size = table.integer("batch_size", 1, i64::from(i32::MAX))?;
+        let share = "a number from 0 up to, without, 1";
+        let inside = |share| (0.0..1.0).contains(&share);
+        let validation_split = table.number("validation_split", share, inside)?;
+        let shuffle = table.boolean("shuffle")?;
+        let seed = table.integer("seed", 0, i64::MAX)?;
+        table.finish()?;
+        let located = |path: &str, error: danlu::Error| library_error(document, path, &error);
+        if let Some(optimizer) = &optimizer {
+            danlu::optimizers::from_json(optimizer)
+                .map_err(|error| located("training.optimizer", error))?;
+        }
+        if let Some(loss) = &loss {
+            Loss::from_json(loss).map_err(|error| located("training.loss", error))?;
+        }
+        for (index, metric) in metrics.iter().enumerate() {
+            let path = format!("training.metrics.{index}");
+            Metric::from_json(metric).map_err(|error| located(&path, error))?;
+        }
+        Ok(Training {
+            optimizer,
+            loss,
+            metrics,
+            epochs: epochs.unwrap_or(1) as usize,
+            batch_size: batch_size.unwrap_or(32) as usize,
+            validation_split: validation_split.unwrap_or(0.0),
+            shuffle: shuffle.unwrap_or(true),
+            seed: seed.unwrap_or(0) as u64,
+        })
+    }
+}
+
+fn read_layers(document: &Document, layers: &Value) -> Result<Vec<(String, Config)>> {
+    let wrong = |path: &str, expected: &str, value: &Value| {
+        document.error(
+            path,
+            &format!("`{path}` must be {expected}, received {value}"),
+        )
+    };
+    let Value::Array(list) = layers else {
+        return Err(wrong("model.layers", "a list of tables", layers));
+    };
+    if list.is_empty() {
+        return Err(wrong("model.layers", "at least one layer", layers));
+    }
+    let mut result = Vec::new();
+    for (index, layer) in list.iter().enumerate() {
+        let path = format!("model.layers.{index}");
+        let Value::Object(arguments) = layer else {
+            return Err(wrong(&path, "a table with a type", layer));
+        };
+        let mut arguments = arguments.clone();
+        let Some(Value::String(class_name)) = arguments.shift_remove("type") else {
+            let message = format!("layer {index} needs a `type`, such as type = \"Dense\"");
+            return Err(document.error(&path, &message));
+        };
+        let mut complete = arguments.clone();
+        // The units of the last Dense may be left to the data's classes.
+        if index + 1 == list.len() && class_name == "Dense" && !complete.contains_key("units") {
+            complete.insert("units".to_owned(), json!(1));
+        }
+        LayerSpec::from_arguments(&class_name, complete).map_err(|error| {
+            let error = error.in_layer(&format!("layer {index} ({class_name})"));
+            library_error(document, &path, &error)
+        })?;
+        result.push((class_name, arguments));
+    }
+    Ok(result)
+}
+
+/// An error of the library with the place in the recipe that it is about.
+fn library_error(document: &Document, path: &str, error: &danlu::Error) -> Failure {
+    let inner = match error {
+        danlu::Error::Layer { source, .. } => source,
+        error => error,
+    };
+    let path = match inner {
+        danlu::Error::UnknownArgument { argument, .. }
+        | danlu::Error::Argument { argument, .. } => {
+            format!("{path}.{argument}")
+        }
+        danlu::Error::Unknown { kind, name, .. } => {
+            let table = document.get(path).and_then(Value::as_object);
+            let key = table.and_then(|table| {
+                let named = |(_, value): &(&String, &Value)| value.as_str() == Some(name);
+                table.iter().find(named).map(|(key, _)| key.clone())
+            });
+            match key {
+                Some(key) => format!("{path}.{key}"),
+                None if *kind == "layer type" => format!("{path}.type"),
+                None => path.to_owned(),
+            }
+        }
+        _ => path.to_owned(),
+    };
+    document.error(&path, &error.to_string())
+}
+
+/// Makes the paths in a recipe absolute: they are relative to the folder that it lies in.
+fn resolve_paths(document: &mut Document, folder: &Path) -> Result<()> {
+    for key in ["data.source", "model.file", "model.init"] {
+        let Some(Value::String(text)) = document.get(key) else {
+            continue;
+        };
+        if key == "data.source" && DataSource::is_builtin(text) {
+            continue;
+        }
+        let path = absolute(&folder.join(text));
+        let value = Value::from(path.to_str().ok_or_else(|| {
+            Failure::Usage(format!("`{}` is no path of valid UTF-8", path.display()))
+        })?);
+        if let Some(slot) = document
+            .value
+            .pointer_mut(&format!("/{}", key.replace('.', "/")))
+        {
+            *slot = value;
+        }
+    }
+    Ok(())
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+}

@@ -1,0 +1,170 @@
+//! What `danlu` says of input that is no good: a message, exit code 1 or 2, and nothing left behind.
+
+mod common;
+
+use common::{Place, idx, idx_folder, npy, pixels};
+
+fn says(stderr: &str, expected: &str) {
+    assert!(
+        stderr.contains(expected),
+        "`{expected}` is not in: {stderr}"
+    );
+}
+
+#[test]
+fn unknown_names_come_with_a_suggestion() {
+    let place = Place::new();
+    let stderr = place.bad_training("digitz --out a", 2);
+    says(&stderr, "did you mean `digits`?");
+    let stderr = place.bad_training("digits --set training.epoch=1 --out a", 2);
+    says(&stderr, "did you mean `epochs`?");
+    let stderr = place.bad_training("digits --set model.layers.0.type=Desne --out a", 2);
+    says(&stderr, "did you mean `Dense`?");
+    place.bad_training("digits --data digitz --out a", 2);
+    place.bad_training("digits --set model.layers.0.filterz=3 --out a", 2);
+    place.bad_training("digits --set nothing --out a", 2);
+    place.bad("recipes show digitz", 2);
+    place.bad("evaluate nowhere.keras --data digits", 2);
+    place.bad("fly", 2);
+}
+
+#[test]
+fn numbers_out_of_range() {
+    let place = Place::new();
+    for arguments in [
+        "--epochs 0",
+        "--epochs -1",
+        "--batch-size 0",
+        "--learning-rate 0",
+        "--learning-rate -1",
+        "--validation-split 1",
+        "--threads 0",
+    ] {
+        place.bad_training(&format!("digits {arguments} --out a"), 2);
+    }
+}
+
+#[test]
+fn places_that_cannot_be_written() {
+    let place = Place::new();
+    place.write("there/keep.txt", "mine");
+    place.bad_training("digits --epochs 1 --out there", 2);
+    assert_eq!(place.read("there/keep.txt"), b"mine");
+    if cfg!(target_os = "linux") {
+        place.bad_training("digits --epochs 1 --out /proc/x", 1);
+    }
+    place.bad_training("digits --epochs 1 --out a --save nowhere/m.keras", 2);
+    place.bad_training("digits --epochs 1 --out a --save m.txt", 2);
+}
+
+#[test]
+fn damaged_data() {
+    let place = Place::new();
+    let train = |folder: &str| {
+        place.bad_training(&format!("digits --epochs 1 --data ./{folder} --out a"), 1)
+    };
+    idx_folder(&place, "good", &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    place.good("train digits --epochs 1 --data ./good --quiet --out fine");
+
+    let whole = idx(&[10, 8, 8], &pixels(10, 64));
+    let images = "train-images-idx3-ubyte";
+    idx_folder(&place, "short", &[1; 10]);
+    for end in [0, 3, 9, 16, 100, whole.len() - 1] {
+        place.write(&format!("short/{images}"), &whole[..end]);
+        train("short");
+    }
+    idx_folder(&place, "gz", &[1; 10]);
+    std::fs::remove_file(place.path(&format!("gz/{images}"))).unwrap();
+    place.write(
+        &format!("gz/{images}.gz"),
+        b"\x1f\x8b\x08\0\0\0\0\0\0\x03abc",
+    );
+    train("gz");
+    idx_folder(&place, "huge", &[1; 10]);
+    place.write(&format!("huge/{images}"), idx(&[1 << 31, 8, 8], &[0; 64]));
+    train("huge");
+    idx_folder(&place, "empty", &[]);
+    train("empty");
+    idx_folder(&place, "label", &[0, 1, 2, 12]);
+    let arguments = "--data ./label --set model.layers.8.units=10 --out a";
+    says(&place.bad_training(&format!("digits {arguments}"), 1), "12");
+    idx_folder(&place, "unequal", &[1; 10]);
+    place.write("unequal/train-labels-idx1-ubyte", idx(&[9], &[1; 9]));
+    train("unequal");
+    place.write("broken.npz", b"PK\x03\x04 and no more");
+    train("broken.npz");
+}
+
+#[test]
+fn damaged_recipes() {
+    let place = Place::new();
+    let shown = place.good("recipes show digits");
+    for (name, text) in [
+        ("syntax", "name = \"x\n[model"),
+        ("nothing", ""),
+        ("number", "model = 3"),
+        ("cut", &shown[..shown.len() / 2]),
+    ] {
+        place.write(&format!("{name}.toml"), text);
+        place.bad_training(&format!("{name}.toml --out a"), 2);
+    }
+    place.write("bytes.toml", [0xff, 0xfe, 0x00]);
+    let output = place.run("train bytes.toml --out a");
+    assert!(matches!(output.status.code(), Some(1 | 2)));
+    assert!(!place.has("a"));
+}
+
+#[test]
+fn damaged_models_and_wrong_pictures() {
+    let place = Place::new();
+    place.good("train digits --epochs 1 --quiet --out d");
+    place.good("convert d/model.keras m.h5");
+    place.write("x.npy", npy(&[2, 8, 8], &[0.5; 128]));
+    for (source, extension) in [("d/model.keras", "keras"), ("m.h5", "h5")] {
+        let whole = place.read(source);
+        let file = format!("bad.{extension}");
+        let length = whole.len();
+        for end in [0, 1, 8, 100, length / 4, length / 2, length - 1] {
+            place.write(&file, &whole[..end]);
+            // HDF5 may end in padding, so that a file that lacks a byte can still be whole.
+            let output = place.run(&format!("predict {file} x.npy"));
+            let code = output.status.code();
+            let last = end == length - 1;
+            assert!(code == Some(1) || (last && code == Some(0)), "{file} {end}");
+        }
+        for round in 0..24 {
+            let mut mangled = whole.clone();
+            for step in 0..8 {
+                let index = (round * 7919 + step * 104_729) % length.min(4096 << (round % 8));
+                mangled[index] ^= (round * 31 + step * 17 + 1) as u8;
+            }
+            place.write(&file, &mangled);
+            let code = place.run(&format!("predict {file} x.npy")).status.code();
+            assert!(matches!(code, Some(0..=2)), "{file} {round}: {code:?}");
+        }
+    }
+    place.write("text.keras", "no model");
+    place.bad("summary text.keras", 1);
+    place.bad("convert text.keras out.h5", 1);
+    assert!(!place.has("out.h5"));
+
+    place.write("wrong.npy", npy(&[2, 9, 9], &[0.5; 162]));
+    place.write("wrong.idx", idx(&[2, 28, 28], &pixels(2, 784)));
+    place.write("cut.npy", &npy(&[2, 8, 8], &[0.5; 128])[..200]);
+    for input in ["wrong.npy", "wrong.idx", "cut.npy"] {
+        place.bad(&format!("predict d {input} --out y.npy"), 1);
+        assert!(!place.has("y.npy"), "{input}");
+    }
+    place.bad("predict d x.npy --batch-size 0", 2);
+    place.bad("predict d x.npy --out y.txt", 2);
+}
+
+#[test]
+fn a_loss_that_is_no_number_ends_the_training() {
+    let place = Place::new();
+    let stderr = place.bad("train digits --learning-rate 1e30 --out nan", 1);
+    says(&stderr, "NaN");
+    assert!(!place.has("nan/model.keras") && !place.has("nan/final.safetensors"));
+    let record: serde_json::Value = serde_json::from_slice(&place.read("nan/run.json")).unwrap();
+    assert_eq!(record["state"], "failed");
+}

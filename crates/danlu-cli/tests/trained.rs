@@ -1,0 +1,155 @@
+//! `danlu` from data to predictions, as somebody at a terminal would.
+
+mod common;
+
+use common::{Place, idx, npy, pixels};
+use serde_json::Value;
+
+#[test]
+fn training_leaves_a_run_folder_and_says_what_happened() {
+    let place = Place::new();
+    let result = place.json("train digits --epochs 2 --json --out d");
+    let keys: Vec<&str> = result
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    for key in [
+        "history",
+        "test",
+        "model",
+        "run",
+        "resumed_from",
+        "threads",
+        "seconds",
+        "samples_per_second",
+    ] {
+        assert!(keys.contains(&key), "{key} is not in {keys:?}");
+    }
+    let losses = result["history"]["loss"].as_array().unwrap();
+    assert_eq!(losses.len(), 2);
+    assert!(losses[1].as_f64() < losses[0].as_f64(), "{losses:?}");
+    assert!(result["test"]["accuracy"].as_f64().unwrap() > 0.6);
+    assert_eq!(result["resumed_from"], Value::Null);
+
+    for name in [
+        "recipe.toml",
+        "run.json",
+        "history.csv",
+        "metrics.jsonl",
+        "model.keras",
+        "final.safetensors",
+        "best/model.keras",
+        "best/weights.safetensors",
+        "last/model.keras",
+        "last/weights.safetensors",
+        "last/optimizer.safetensors",
+        "last/state.json",
+    ] {
+        assert!(place.has(&format!("d/{name}")), "{name}");
+    }
+    let record: Value = serde_json::from_slice(&place.read("d/run.json")).unwrap();
+    assert_eq!(record["state"], "finished");
+    assert_eq!(record["test"], result["test"]);
+    let history = String::from_utf8(place.read("d/history.csv")).unwrap();
+    assert_eq!(history.lines().count(), 3, "{history}");
+    let metrics = String::from_utf8(place.read("d/metrics.jsonl")).unwrap();
+    let lines: Vec<Value> = metrics
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines[1]["loss"], losses[1]);
+
+    for model in ["d", "d/model.keras"] {
+        let results = place.json(&format!("evaluate {model} --data digits --json"));
+        assert_eq!(results, result["test"], "{model}");
+    }
+}
+
+#[test]
+fn predictions_name_classes_and_do_not_depend_on_batches() {
+    let place = Place::new();
+    place.good("train digits --epochs 1 --quiet --out d");
+    let bytes = pixels(100, 64);
+    place.write("x.idx", idx(&[100, 8, 8], &bytes));
+    let scaled: Vec<f32> = bytes
+        .iter()
+        .map(|&byte| f32::from(byte) * (0.003_921_568_627_450_98_f64 as f32))
+        .collect();
+    place.write("x.npy", npy(&[100, 8, 8], &scaled));
+    let entries = place.json("predict d x.npy --json");
+    let entries = entries.as_array().unwrap();
+    assert_eq!(entries.len(), 100);
+    for entry in entries {
+        let class = entry["class"].as_u64().unwrap();
+        assert_eq!(entry["label"], class.to_string());
+        let probabilities: Vec<f64> = entry["probabilities"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|value| value.as_f64().unwrap())
+            .collect();
+        assert_eq!(probabilities.len(), 10);
+        assert!((probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-4);
+        assert!(
+            probabilities
+                .iter()
+                .all(|&one| one <= probabilities[class as usize])
+        );
+    }
+    let mut files = Vec::new();
+    for size in [1, 7, 64] {
+        let name = format!("y{size}.npy");
+        place.good(&format!(
+            "predict d x.npy --batch-size {size} --out {name} --quiet"
+        ));
+        files.push(place.read(&name));
+    }
+    assert!(files.iter().all(|file| *file == files[0]));
+    place.good("predict d x.idx --out pixels.npy --quiet");
+    assert!(
+        place.read("pixels.npy") == files[0],
+        "pixels are scaled as in training"
+    );
+}
+
+#[test]
+fn threads_do_not_change_weights_and_a_shown_recipe_is_the_recipe() {
+    let place = Place::new();
+    let mut weights = Vec::new();
+    for threads in [1, 2, 3] {
+        place.good(&format!(
+            "train digits --epochs 1 --quiet --threads {threads} --out t{threads}"
+        ));
+        weights.push(place.read(&format!("t{threads}/final.safetensors")));
+    }
+    assert!(weights.iter().all(|bytes| *bytes == weights[0]));
+    place.write("f.toml", place.good("recipes show digits"));
+    place.good("train f.toml --epochs 1 --quiet --out f");
+    assert!(place.read("f/final.safetensors") == weights[0]);
+    place.good("train f/recipe.toml --quiet --out again");
+    assert!(place.read("again/final.safetensors") == weights[0]);
+    place.good("train digits --epochs 1 --seed 1 --quiet --out other");
+    assert!(place.read("other/final.safetensors") != weights[0]);
+}
+
+#[test]
+fn converted_and_continued_models() {
+    let place = Place::new();
+    place.good("train digits --epochs 1 --quiet --out d");
+    let before = place.json("evaluate d --data digits --json --quiet");
+    place.good("convert d/model.keras m.h5");
+    place.good("convert m.h5 n.keras");
+    for model in ["m.h5", "n.keras"] {
+        let after = place.json(&format!("evaluate {model} --data digits --json --quiet"));
+        assert_eq!(after, before, "{model}");
+    }
+    let state = |name: &str| -> Value { serde_json::from_slice(&place.read(name)).unwrap() };
+    let first = state("d/last/state.json")["iteration"].as_u64().unwrap();
+    let more = place.json("train d/model.keras --data digits --epochs 1 --json --out e");
+    let second = state("e/last/state.json")["iteration"].as_u64().unwrap();
+    assert!(second > first, "{first} {second}");
+    let loss = |results: &Value| results["loss"].as_f64().unwrap();
+    assert!(loss(&more["test"]) < loss(&before));
+}

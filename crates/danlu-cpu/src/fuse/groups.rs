@@ -1,0 +1,221 @@
+//! Elementwise neighbours become one pass, and a pass over a product's or convolution's result joins its kernel, which
+//! runs it on each piece while that is in cache.
+//!
+//! Nodes of one shape are merged greedily in topological order, where no path between two of them leads through a node
+//! outside (which would have to run in the middle of the pass).
+
+use danlu_graph::{DType, NodeId, Operation};
+
+use crate::plan::concrete::{Concrete, is_tape, root};
+
+/// Groups stop growing here, so that a pass keeps its tiles in the first-level cache.
+const LARGEST_GROUP: usize = 48;
+
+/// Nodes that one step computes.
+pub(crate) struct Group {
+    /// In topological order.
+    pub members: Vec<NodeId>,
+    /// The product or convolution that the pass follows, if any; also the only member of a group without a pass.
+    pub heavy: Option<NodeId>,
+}
+
+/// A partition of the nodes that are computed.
+pub(crate) struct Groups {
+    /// The group of each node; none for leaves and aliases.
+    pub of: Vec<Option<usize>>,
+    /// Emptied where merged into another.
+    pub groups: Vec<Group>,
+    /// Of each group the latest node among its own and all that it depends on, over any path.
+    latest: Vec<NodeId>,
+}
+
+/// Whether a pass can follow the node's kernel.
+fn takes_epilogue(node: &Concrete) -> bool {
+    let product = matches!(
+        node.operation,
+        Operation::MatMul(_)
+            | Operation::Convolution2d(_)
+            | Operation::Convolution2dInputGradient(_)
+            | Operation::Convolution2dWeightGradient(_)
+    );
+    product && node.dtype == DType::F32 && node.count() > 0
+}
+
+/// Of each node the nodes that read it, also through aliases.
+fn readers(nodes: &[Concrete]) -> Vec<Vec<NodeId>> {
+    let mut readers = vec![Vec::new(); nodes.len()];
+    for (place, node) in nodes.iter().enumerate() {
+        if !node.is_alias() {
+            for &input in &node.inputs {
+                readers[root(nodes, input)].push(place);
+            }
+        }
+    }
+    readers
+}
+
+impl Groups {
+    /// Groups the nodes.
+    pub fn new(nodes: &[Concrete]) -> Groups {
+        let mut groups = Groups {
+            of: vec![None; nodes.len()],
+            groups: Vec::new(),
+            latest: Vec::new(),
+        };
+        let readers = readers(nodes);
+        for (place, node) in nodes.iter().enumerate() {
+            if node.is_leaf() || node.is_alias() {
+                continue;
+            }
+            let own = groups.groups.len();
+            groups.of[place] = Some(own);
+            groups.latest.push(place);
+            if !is_tape(nodes, node) {
+                groups.groups.push(Group {
+                    members: vec![place],
+                    heavy: Some(place),
+                });
+                continue;
+            }
+            groups.groups.push(Group {
+                members: vec![place],
+                heavy: None,
+            });
+            // The latest producers first: what was computed just before is in cache.
+            let mut candidates: Vec<usize> = node
+                .inputs
+                .iter()
+                .filter(|&&input| !nodes[input].is_alias())
+                .filter_map(|&input| groups.of[input])
+                .collect();
+            candidates.sort_unstable_by(|a, b| b.cmp(a));
+            candidates.dedup();
+            for candidate in candidates {
+                groups.try_merge(nodes, candidate, groups.of[place].unwrap_or(own));
+            }
+            groups.note_latest(&readers, place);
+        }
+        groups
+    }
+
+    /// Merges two groups where their shapes, sizes and dependencies allow it.
+    fn try_merge(&mut self, nodes: &[Concrete], left: usize, right: usize) {
+        if left == right {
+            return;
+        }
+        let (a, b) = (&self.groups[left], &self.groups[right]);
+        let heavy = match (a.heavy, b.heavy) {
+            (Some(_), Some(_)) => return,
+            (one, other) => one.or(other),
+        };
+        if heavy.is_some_and(|heavy| !takes_epilogue(&nodes[heavy])) {
+            return;
+        }
+        let (Some(&first), Some(&second)) = (a.members.first(), b.members.first()) else {
+            return;
+        };
+        if nodes[first].shape != nodes[second].shape
+            || a.members.len() + b.members.len() > LARGEST_GROUP
+            || self.reads_through_alias(nodes, left, right)
+            || self.path_between(nodes, left, right)
+        {
+            return;
+        }
+        // A kernel's pass sees its result element by element; nothing else of the group may feed the kernel.
+        if let Some(heavy) = heavy
+            && self.feeds(nodes, heavy, left, right)
+        {
+            return;
+        }
+        let moved = std::mem::take(&mut self.groups[right].members);
+        for &member in &moved {
+            self.of[member] = Some(left);
+        }
+        let group = &mut self.groups[left];
+        group.members.extend(moved);
+        group.members.sort_unstable();
+        group.heavy = heavy;
+        self.groups[right].heavy = None;
+    }
+
+    /// Whether a member reads another through a reshape: then their elements do not correspond.
+    fn reads_through_alias(&self, nodes: &[Concrete], left: usize, right: usize) -> bool {
+        self.members(left, right).any(|member| {
+            nodes[member].inputs.iter().any(|&input| {
+                let group = self.of[root(nodes, input)];
+                nodes[input].is_alias() && (group == Some(left) || group == Some(right))
+            })
+        })
+    }
+
+    /// Whether an input of the kernel is computed in one of the groups.
+    fn feeds(&self, nodes: &[Concrete], heavy: NodeId, left: usize, right: usize) -> bool {
+        nodes[heavy].inputs.iter().any(|&input| {
+            let group = self.of[root(nodes, input)];
+            group == Some(left) || group == Some(right)
+        })
+    }
+
+    fn members(&self, left: usize, right: usize) -> impl Iterator<Item = NodeId> + '_ {
+        let right = self.groups[right].members.iter();
+        self.groups[left].members.iter().chain(right).copied()
+    }
+
+    /// Whether a path leads from one of the two groups over a third back into one of them.
+    fn path_between(&self, nodes: &[Concrete], left: usize, right: usize) -> bool {
+        let inside = |group: usize| group == left || group == right;
+        let mut seen = vec![false; self.groups.len()];
+        let mut open: Vec<usize> = Vec::new();
+        let lowest = self.members(left, right).min().unwrap_or(0);
+        for group in [left, right] {
+            for outside in self.dependencies(nodes, group) {
+                if !inside(outside) && !seen[outside] {
+                    seen[outside] = true;
+                    open.push(outside);
+                }
+            }
+        }
+        while let Some(group) = open.pop() {
+            // What a group depends on may stand after its own members: nodes that others of its kind have taken in.
+            if self.latest[group] < lowest {
+                continue;
+            }
+            for dependency in self.dependencies(nodes, group) {
+                if inside(dependency) {
+                    return true;
+                }
+                if !seen[dependency] {
+                    seen[dependency] = true;
+                    open.push(dependency);
+                }
+            }
+        }
+        false
+    }
+
+    /// The group of this node, the last so far, now depends on it, and so does every group that depends on that group.
+    fn note_latest(&mut self, readers: &[Vec<NodeId>], node: NodeId) {
+        let mut open: Vec<usize> = self.of[node].into_iter().collect();
+        while let Some(group) = open.pop() {
+            self.latest[group] = node;
+            for &member in &self.groups[group].members {
+                let reading = readers[member].iter().filter_map(|&reader| self.of[reader]);
+                open.extend(reading.filter(|&reader| self.latest[reader] < node));
+            }
+        }
+    }
+
+    /// The groups that a group reads from.
+    pub fn dependencies(&self, nodes: &[Concrete], group: usize) -> Vec<usize> {
+        let mut result: Vec<usize> = self.groups[group]
+            .members
+            .iter()
+            .flat_map(|&member| &nodes[member].inputs)
+            .filter_map(|&input| self.of[root(nodes, input)])
+            .filter(|&dependency| dependency != group)
+            .collect();
+        result.sort_unstable();
+        result.dedup();
+        result
+    }
+}

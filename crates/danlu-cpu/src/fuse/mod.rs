@@ -1,0 +1,10 @@
+//! Fusion: which nodes are computed together. One file per pattern.
+
+pub(crate) mod apply;
+pub(crate) mod contraction;
+pub(crate) mod groups;
+pub(crate) mod pattern;
+pub(crate) mod tape;
+
+#[cfg(test)]
+mod tests;

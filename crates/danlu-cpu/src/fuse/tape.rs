@@ -1,0 +1,420 @@
+//! Elementwise groups as tapes: a list of vector operations run over tiles that stay in the first-level cache, so that a
+//! chain of any length reads its inputs and writes its results once.
+
+use std::mem::MaybeUninit;
+
+use danlu_graph::{DType, Operation};
+
+use super::apply::{Function, Operands, apply};
+use super::pattern::{Access, Pattern, access};
+use crate::plan::context::{Context, Location};
+
+/// Bytes for the tiles of one tape, on the stack of the thread that runs it: about the first-level cache.
+const TILE_BYTES: usize = 32 * 1024;
+/// The longest tile, in elements.
+const LONGEST_TILE: usize = 1024;
+
+/// A value that the tape reads from outside.
+struct External {
+    location: Location,
+    dtype: DType,
+    access: ExternalAccess,
+}
+
+enum ExternalAccess {
+    Contiguous,
+    Scalar,
+    /// Repeated into a register; once per run where its period divides the tile.
+    Repeated {
+        pattern: Pattern,
+        register: usize,
+        once: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Register(usize),
+    External(usize),
+    Result(usize),
+}
+
+struct TapeOperation {
+    function: Function,
+    sources: [Source; 3],
+    count: usize,
+    /// The dtype of the operands (of the second operand where the first is a condition), and of the result.
+    operand: DType,
+    result: DType,
+    destination: Source,
+}
+
+/// A result that goes to memory.
+struct Store {
+    location: Location,
+    dtype: DType,
+    /// The register that holds it until the tile is done, where an operation may still read what it overwrites.
+    late: Option<usize>,
+}
+
+/// A member of a group as the tape's builder is given it.
+pub(crate) struct Entry<'a> {
+    pub operation: &'a Operation,
+    pub dtype: DType,
+    /// Operands: earlier entries, or values from outside.
+    pub operands: Vec<Operand>,
+    /// Where the result goes, if anything outside reads it; `late` if that memory is also read by the tape.
+    pub store: Option<(Location, bool)>,
+}
+
+/// An operand of an entry.
+pub(crate) enum Operand {
+    /// The result of an earlier entry.
+    Entry(usize),
+    /// A value from outside, with its shape.
+    Outside {
+        location: Location,
+        dtype: DType,
+        shape: Vec<usize>,
+    },
+}
+
+/// A compiled elementwise group over a shape.
+pub(crate) struct Tape {
+    externals: Vec<External>,
+    operations: Vec<TapeOperation>,
+    stores: Vec<Store>,
+    tile: usize,
+    register_bytes: usize,
+    count: usize,
+    bytes: usize,
+}
+
+/// The vector function of an operation.
+fn function(operation: &Operation) -> Option<Function> {
+    Some(match operation {
+        Operation::Unary(unary) => Function::Unary(unary.kind),
+        Operation::Binary(binary) => Function::Binary(binary.kind),
+        Operation::Compare(compare) => Function::Compare(compare.kind),
+        Operation::Select(_) => Function::Select,
+        Operation::Cast(_) => Function::Cast,
+        Operation::BroadcastTo(_) => Function::Copy,
+        _ => return None,
+    })
+}
+
+impl Tape {
+    /// Compiles entries, all of this shape, or `None` if one is not elementwise.
+    pub fn new(shape: &[usize], entries: &[Entry<'_>]) -> Option<Tape> {
+        let count: usize = shape.iter().product();
+        let mut last_use = vec![0; entries.len()];
+        for (place, entry) in entries.iter().enumerate() {
+            for operand in &entry.operands {
+                if let Operand::Entry(earlier) = operand {
+                    last_use[*earlier] = place;
+                }
+            }
+        }
+        // A late store keeps its register to the end.
+        for (place, entry) in entries.iter().enumerate() {
+            if entry.store.is_some_and(|(_, late)| late) {
+                last_use[place] = usize::MAX;
+            }
+        }
+        let mut tape = Tape {
+            externals: Vec::new(),
+            operations: Vec::new(),
+            stores: Vec::new(),
+            tile: LONGEST_TILE,
+            register_bytes: 0,
+            count,
+            bytes: 0,
+        };
+        let mut free: Vec<usize> = Vec::new();
+        let mut registers = 0;
+        let mut held: Vec<Source> = Vec::with_capacity(entries.len());
+        let mut widest = 1;
+        for (place, entry) in entries.iter().enumerate() {
+            widest = widest.max(entry.dtype.size());
+            let mut sources = [Source::Register(0); 3];
+            let mut dtypes = [entry.dtype; 3];
+            for (slot, operand) in entry.operands.iter().enumerate() {
+                (sources[slot], dtypes[slot]) = match operand {
+                    Operand::Entry(earlier) => (held[*earlier], entries[*earlier].dtype),
+                    Operand::Outside {
+                        location,
+                        dtype,
+                        shape: from,
+                    } => {
+                        widest = widest.max(dtype.size());
+                        let external =
+                            tape.external(*location, *dtype, from, shape, &mut registers);
+                        (Source::External(external), *dtype)
+                    }
+                };
+            }
+            let destination = match entry.store {
+                Some((location, late)) => {
+                    tape.bytes += count * entry.dtype.size();
+                    let register = late.then(|| take(&mut free, &mut registers));
+                    tape.stores.push(Store {
+                        location,
+                        dtype: entry.dtype,
+                        late: register,
+                    });
+                    register.map_or(Source::Result(tape.stores.len() - 1), Source::Register)
+                }
+                None => Source::Register(take(&mut free, &mut registers)),
+            };
+            held.push(destination);
+            for operand in &entry.operands {
+                if let Operand::Entry(earlier) = operand
+                    && last_use[*earlier] == place
+                    && let Source::Register(register) = held[*earlier]
+                    && !free.contains(&register)
+                {
+                    free.push(register);
+                }
+            }
+            tape.operations.push(TapeOperation {
+                function: function(entry.operation)?,
+                sources,
+                count: entry.operands.len(),
+                operand: if matches!(entry.operation, Operation::Select(_)) {
+                    dtypes[1]
+                } else {
+                    dtypes[0]
+                },
+                result: entry.dtype,
+                destination,
+            });
+        }
+        tape.choose_tile(registers, widest);
+        Some(tape)
+    }
+
+    fn external(
+        &mut self,
+        location: Location,
+        dtype: DType,
+        from: &[usize],
+        to: &[usize],
+        registers: &mut usize,
+    ) -> usize {
+        let access = access(from, to);
+        let known = self.externals.iter().position(|external| {
+            external.location == location
+                && match (&external.access, &access) {
+                    (ExternalAccess::Contiguous, Access::Contiguous)
+                    | (ExternalAccess::Scalar, Access::Scalar) => true,
+                    (ExternalAccess::Repeated { pattern, .. }, Access::Pattern(other)) => {
+                        pattern == other
+                    }
+                    _ => false,
+                }
+        });
+        known.unwrap_or_else(|| {
+            let access = match access {
+                Access::Contiguous => {
+                    self.bytes += self.count * dtype.size();
+                    ExternalAccess::Contiguous
+                }
+                Access::Scalar => ExternalAccess::Scalar,
+                // It is filled before the first operation, so it cannot be one that is free later.
+                Access::Pattern(pattern) => ExternalAccess::Repeated {
+                    pattern,
+                    register: more(registers),
+                    once: false,
+                },
+            };
+            self.externals.push(External {
+                location,
+                dtype,
+                access,
+            });
+            self.externals.len() - 1
+        })
+    }
+
+    /// The longest tile whose registers fit; a multiple of the periods where they allow it.
+    fn choose_tile(&mut self, registers: usize, widest: usize) {
+        let most = (TILE_BYTES / (registers.max(1) * widest)).min(LONGEST_TILE);
+        self.tile = (most / 16 * 16).max(1);
+        let mut step = 1;
+        for external in &mut self.externals {
+            if let ExternalAccess::Repeated { pattern, once, .. } = &mut external.access
+                && let Some(period) = pattern.period()
+            {
+                let joint = step / greatest_common_divisor(step, period) * period;
+                if joint <= self.tile {
+                    step = joint;
+                    *once = true;
+                }
+            }
+        }
+        self.tile = self.tile / step * step;
+        self.register_bytes = self.tile * widest;
+    }
+
+    /// Elements of the shape.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Vector operations for each element.
+    pub fn operations(&self) -> usize {
+        self.operations.len()
+    }
+
+    /// Bytes that a run over all elements reads and writes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Runs the tape over the elements `start..end`.
+    ///
+    /// # Safety
+    /// As [`Step::run`](crate::plan::context::Step::run); ranges that run at the same time do not overlap.
+    pub unsafe fn run(&self, context: &Context<'_>, start: usize, end: usize) {
+        #[repr(align(64))]
+        struct Tiles(MaybeUninit<[u8; TILE_BYTES]>);
+        let mut tiles = Tiles(MaybeUninit::uninit());
+        let base: *mut u8 = tiles.0.as_mut_ptr().cast();
+        debug_assert!(self.register_bytes == 0 || self.register_bytes <= TILE_BYTES);
+        // SAFETY: `choose_tile` has made all registers fit into the block.
+        let register = |index: usize| unsafe { base.add(index * self.register_bytes) };
+        let mut first = true;
+        let mut position = start;
+        while position < end {
+            let length = self.tile.min(end - position);
+            for external in &self.externals {
+                if let ExternalAccess::Repeated {
+                    pattern,
+                    register: index,
+                    once,
+                } = &external.access
+                    && (first || !once)
+                {
+                    // A register that is loaded once serves later, possibly longer tiles: it is filled whole.
+                    let length = if *once {
+                        self.tile.min(end - position)
+                    } else {
+                        length
+                    };
+                    let source = context.pointer(external.location);
+                    let destination = register(*index);
+                    // SAFETY: the pattern stays inside the value; the register has room for a tile.
+                    unsafe {
+                        match external.dtype.size() {
+                            1 => pattern.load(source, position, length, destination),
+                            2 => pattern.load::<u16>(
+                                source.cast(),
+                                position,
+                                length,
+                                destination.cast(),
+                            ),
+                            4 => pattern.load::<u32>(
+                                source.cast(),
+                                position,
+                                length,
+                                destination.cast(),
+                            ),
+                            _ => pattern.load::<u64>(
+                                source.cast(),
+                                position,
+                                length,
+                                destination.cast(),
+                            ),
+                        }
+                    }
+                }
+            }
+            first = false;
+            for operation in &self.operations {
+                let mut pointers = [std::ptr::null(); 3];
+                let mut scalars = [false; 3];
+                for slot in 0..operation.count {
+                    (pointers[slot], scalars[slot]) = match operation.sources[slot] {
+                        Source::Register(index) => (register(index).cast_const(), false),
+                        Source::Result(index) => {
+                            let store = &self.stores[index];
+                            let offset = position * store.dtype.size();
+                            // SAFETY: the position lies inside the value.
+                            (
+                                unsafe { context.pointer(store.location).add(offset) }.cast_const(),
+                                false,
+                            )
+                        }
+                        Source::External(index) => {
+                            let external = &self.externals[index];
+                            let start = context.pointer(external.location).cast_const();
+                            match &external.access {
+                                ExternalAccess::Scalar => (start, true),
+                                ExternalAccess::Repeated {
+                                    register: index, ..
+                                } => (register(*index).cast_const(), false),
+                                ExternalAccess::Contiguous => {
+                                    let offset = position * external.dtype.size();
+                                    // SAFETY: the position lies inside the value.
+                                    (unsafe { start.add(offset) }, false)
+                                }
+                            }
+                        }
+                    };
+                }
+                let destination = match operation.destination {
+                    Source::Register(index) => register(index),
+                    Source::Result(index) | Source::External(index) => {
+                        let store = &self.stores[index];
+                        // SAFETY: the position lies inside the value.
+                        unsafe {
+                            context
+                                .pointer(store.location)
+                                .add(position * store.dtype.size())
+                        }
+                    }
+                };
+                let operands = Operands {
+                    pointers,
+                    scalars,
+                    operand: operation.operand,
+                    result: operation.result,
+                    destination,
+                    length,
+                };
+                // SAFETY: all pointers have `length` elements, and the destination is no operand.
+                unsafe { apply(context.isa, operation.function, &operands) };
+            }
+            for store in &self.stores {
+                if let Some(index) = store.late {
+                    let size = store.dtype.size();
+                    // SAFETY: the register holds a tile, the position lies inside the value.
+                    unsafe {
+                        let destination = context.pointer(store.location).add(position * size);
+                        std::ptr::copy_nonoverlapping(register(index), destination, length * size);
+                    }
+                }
+            }
+            position += length;
+        }
+    }
+}
+
+/// A register that is free, or one more.
+fn take(free: &mut Vec<usize>, registers: &mut usize) -> usize {
+    free.pop().unwrap_or_else(|| more(registers))
+}
+
+/// One more register.
+fn more(registers: &mut usize) -> usize {
+    *registers += 1;
+    *registers - 1
+}
+
+fn greatest_common_divisor(a: usize, b: usize) -> usize {
+    if b == 0 {
+        a
+    } else {
+        greatest_common_divisor(b, a % b)
+    }
+}

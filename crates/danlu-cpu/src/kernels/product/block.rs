@@ -1,0 +1,131 @@
+//! What one task of a product does: some rows, some panels, all or some pieces of the contraction.
+
+use pulp::{Simd, WithSimd};
+
+use super::kernel::{Block, run_block};
+use super::panels::{Panel, Steps};
+
+/// Where B's elements lie.
+#[derive(Clone, Copy)]
+pub(super) enum BLayout {
+    /// `k * stride + column`.
+    InPlace { stride: usize },
+    /// Panel by panel, for a contraction of that length; see [`super::panels::pack_panel`].
+    Packed { k: usize },
+}
+
+/// `C[row, column] (+)= sum over k in from..to of A[rows[row] + steps(k)] * B[k, column]`, in pieces.
+pub(super) struct Contraction<'a> {
+    pub a: *const f32,
+    pub rows: &'a [isize],
+    pub steps: &'a Steps,
+    pub from: usize,
+    pub to: usize,
+    /// The length of a piece; `from` must be a multiple of it.
+    pub piece: usize,
+    pub b: *const f32,
+    pub b_layout: BLayout,
+    pub panels: &'a [Panel],
+    /// Row 0, column 0 (not the first panel's).
+    pub c: *mut f32,
+    pub c_stride: usize,
+    /// Whether the first piece, too, is added to what C holds.
+    pub accumulate: bool,
+    /// Each column of its own; see [`super::kernel`]. The panels must be narrow.
+    pub diagonal: bool,
+}
+
+impl Contraction<'_> {
+    /// The block of one panel and one piece.
+    ///
+    /// # Safety
+    /// As for [`run_block`].
+    #[inline(always)]
+    unsafe fn run<S: Simd>(&self, simd: S) {
+        let mut begin = self.from;
+        loop {
+            let end = (begin + self.piece).min(self.to);
+            let (shift, offsets) = self.steps.from(begin);
+            for panel in self.panels {
+                let (b, b_stride) = match self.b_layout {
+                    BLayout::InPlace { stride } => (begin * stride + panel.start, stride),
+                    BLayout::Packed { k } => {
+                        (k * panel.packed_start + begin * panel.width, panel.width)
+                    }
+                };
+                let first_column = if self.diagonal { panel.start } else { 0 };
+                let block = Block {
+                    a: self.a.wrapping_offset(shift).wrapping_add(first_column),
+                    rows: self.rows.as_ptr(),
+                    row_count: self.rows.len(),
+                    offsets,
+                    length: end - begin,
+                    b: self.b.wrapping_add(b),
+                    b_stride,
+                    c: self.c.wrapping_add(panel.start),
+                    c_stride: self.c_stride,
+                    columns: panel.columns,
+                    accumulate: self.accumulate || begin > self.from,
+                    diagonal: self.diagonal,
+                };
+                // SAFETY: the caller vouches for the addresses.
+                unsafe { run_block(simd, block) };
+            }
+            begin = end;
+            if begin >= self.to {
+                break;
+            }
+        }
+    }
+}
+
+impl WithSimd for Contraction<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        // SAFETY: whoever made this value vouches for the addresses that it names.
+        unsafe { self.run(simd) }
+    }
+}
+
+/// `C[row, column] = parts[0][row, column] + parts[1][row, column] + ...`, in order; every part is `part_stride` elements after the last.
+pub(super) struct SumOfParts {
+    pub parts: *const f32,
+    pub count: usize,
+    pub part_stride: usize,
+    pub c: *mut f32,
+    pub rows: usize,
+    pub columns: usize,
+    /// Elements from one row to the next, in C and in the parts.
+    pub row_stride: usize,
+}
+
+impl WithSimd for SumOfParts {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _simd: S) {
+        for row in 0..self.rows {
+            let offset = row * self.row_stride;
+            // SAFETY: whoever made this value vouches that C and the parts have these rows, and that no other thread touches C's.
+            let c = unsafe { std::slice::from_raw_parts_mut(self.c.add(offset), self.columns) };
+            for index in 0..self.count {
+                // SAFETY: as above; the parts do not overlap C.
+                let part = unsafe {
+                    std::slice::from_raw_parts(
+                        self.parts.add(index * self.part_stride + offset),
+                        self.columns,
+                    )
+                };
+                if index == 0 {
+                    c.copy_from_slice(part);
+                } else {
+                    for (sum, value) in c.iter_mut().zip(part) {
+                        *sum += value;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! Windows over images times weights: what the forward convolution and its input gradient share.
+
+use super::super::block::{BLayout, Contraction};
+use super::super::kernel;
+use super::super::panels::{Panel, Steps, pack_panel, packed_width, panels, piece_length};
+use super::super::{Epilogue, Shared, Sharing, Tile, scratch_for};
+use super::image::Images;
+use crate::simd::Isa;
+use crate::threads::Pool;
+
+/// Where the weight of contraction index `k` and output channel `column` of a group lies.
+#[derive(Debug)]
+pub(super) struct Weights {
+    /// Offsets along the contraction.
+    pub steps: Steps,
+    /// Elements from one `k` to the next, if that is uniform and the columns are contiguous: then no copy is needed.
+    pub in_place: Option<usize>,
+    /// Elements from one column to the next.
+    pub column_stride: isize,
+    /// Elements from one group to the next.
+    pub group_stride: usize,
+}
+
+/// What is convolved with what.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Geometry {
+    pub batch: usize,
+    pub images: Images,
+    /// Height and width of the result.
+    pub output: [usize; 2],
+    /// Channels of the result, of one group.
+    pub columns: usize,
+    pub groups: usize,
+    /// Each channel goes into the column of its number only, `groups` being 1.
+    pub depthwise: bool,
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
+    pub dilation: [usize; 2],
+}
+
+impl Geometry {
+    /// Channels that are contracted into one column.
+    fn group_channels(&self) -> usize {
+        if self.depthwise {
+            1
+        } else {
+            self.images.channels / self.groups
+        }
+    }
+}
+
+/// A correlation, planned.
+#[derive(Debug)]
+pub(super) struct Correlation {
+    isa: Isa,
+    geometry: Geometry,
+    weights: Weights,
+    /// Length of the contraction: taps times channels of one group.
+    k: usize,
+    /// Windows of one task, relative to its first.
+    rows: Vec<isize>,
+    steps: Steps,
+    panels: Vec<Panel>,
+    packed: bool,
+    images_per_task: usize,
+    /// Rows of the result that a task computes of each of its images.
+    band: usize,
+    sharing: Sharing,
+}
+
+/// A task should do at least so much, in multiplications and additions, and so many windows, to use the weights that it reads.
+const TASK_FLOPS: usize = 1_000_000;
+const TASK_WINDOWS: usize = 96;
+/// And no more windows than this, which bounds the tables.
+const MOST_WINDOWS: usize = 8192;
+
+impl Correlation {
+    pub fn new(isa: Isa, geometry: Geometry, weights: Weights, threads: usize) -> Correlation {
+        let Geometry {
+            batch,
+            images,
+            output,
+            columns,
+            groups,
+            kernel: taps,
+            ..
+        } = geometry;
+        let group_channels = geometry.group_channels();
+        let k = taps[0] * taps[1] * group_channels;
+        let windows = output[0] * output[1];
+        let window_flops = 2 * k * columns * groups;
+        let wanted = (TASK_FLOPS / window_flops.max(1)).clamp(TASK_WINDOWS, MOST_WINDOWS);
+        let (images_per_task, band) = if windows >= wanted {
+            let bands = (windows / wanted).clamp(1, output[0].max(1));
+            (1, output[0].div_ceil(bands))
+        } else {
+            let most = (wanted / windows.max(1)).max(1);
+            let tasks = batch.div_ceil(most).max(1);
+            (batch.div_ceil(tasks).max(1), output[0])
+        };
+        let flops = batch * windows * window_flops;
+        let bytes = 4
+            * (batch * windows * columns * groups
+                + batch * images.source_stride()
+                + k * columns * groups);
+        let panels = {
+            let lanes = isa.lanes();
+            let widest = if geometry.depthwise {
+                1
+            } else {
+                kernel::widest_panel(lanes)
+            };
+            panels(lanes, columns, widest)
+        };
+        let scattered = !geometry.depthwise
+            && (panels.len() > 1 || groups > 1)
+            && batch * windows >= 256
+            && k > 16;
+        let mut plan = Correlation {
+            isa,
+            packed: weights.in_place.is_none() || scattered,
+            geometry,
+            weights,
+            k,
+            rows: Vec::new(),
+            steps: Steps::Table(Vec::new()),
+            panels,
+            images_per_task,
+            band: band.max(1),
+            sharing: Sharing::new(threads, flops, bytes),
+        };
+        plan.make_tables();
+        plan
+    }
+
+    fn make_tables(&mut self) {
+        let Geometry {
+            images,
+            output,
+            kernel,
+            stride,
+            dilation,
+            ..
+        } = self.geometry;
+        let (channels, row_stride) = (images.channels, images.row_stride());
+        let image_stride = images.image_stride(self.copied_rows(self.band));
+        let mut rows = Vec::new();
+        for image in 0..self.images_per_task {
+            for y in 0..self.band.min(output[0]) {
+                for x in 0..output[1] {
+                    let offset = image * image_stride
+                        + y * stride[0] * row_stride
+                        + x * stride[1] * channels;
+                    rows.push(offset as isize);
+                }
+            }
+        }
+        self.rows = rows;
+        let mut steps = Vec::with_capacity(self.k);
+        for y in 0..kernel[0] {
+            for x in 0..kernel[1] {
+                for channel in 0..self.geometry.group_channels() {
+                    let offset =
+                        y * dilation[0] * row_stride + x * dilation[1] * channels + channel;
+                    steps.push(offset as isize);
+                }
+            }
+        }
+        self.steps = Steps::Table(steps);
+    }
+
+    /// Rows of the padded image that so many rows of the result look at.
+    fn copied_rows(&self, band: usize) -> usize {
+        let Geometry {
+            kernel,
+            stride,
+            dilation,
+            ..
+        } = self.geometry;
+        (band.max(1) - 1) * stride[0] + (kernel[0] - 1) * dilation[0] + 1
+    }
+
+    /// One group's packed weights, in elements.
+    fn packed_size(&self) -> usize {
+        scratch_for(packed_width(&self.panels) * self.k) / size_of::<f32>()
+    }
+
+    fn packed_bytes(&self) -> usize {
+        if self.packed {
+            self.geometry.groups * self.packed_size() * size_of::<f32>()
+        } else {
+            0
+        }
+    }
+
+    /// One thread's copies of images.
+    fn slot_bytes(&self) -> usize {
+        let images = self.geometry.images;
+        if images.copied {
+            scratch_for(self.images_per_task * images.image_stride(self.copied_rows(self.band)))
+        } else {
+            0
+        }
+    }
+
+    pub fn scratch_bytes(&self) -> usize {
+        self.packed_bytes() + self.slot_bytes() * self.sharing.threads
+    }
+
+    /// # Safety
+    /// `source` must be readable for the images, `weights` at every offset that [`Weights`] names, `c` writable for the result and
+    /// `scratch` for [`Correlation::scratch_bytes`]; `c` and `scratch` must overlap nothing else.
+    pub unsafe fn run(
+        &self,
+        pool: &Pool,
+        source: *const f32,
+        weights: *const f32,
+        c: *mut f32,
+        scratch: *mut u8,
+        epilogue: Epilogue,
+    ) {
+        let packed = Shared(scratch.cast::<f32>());
+        let weights = Shared::new(weights);
+        if self.packed {
+            self.pack(pool, weights, packed);
+        }
+        let (source, c) = (Shared::new(source), Shared(c));
+        let copies = Shared(scratch.wrapping_add(self.packed_bytes()));
+        let Geometry { batch, output, .. } = self.geometry;
+        let filters = self.geometry.columns * self.geometry.groups;
+        let bands = output[0].div_ceil(self.band);
+        let tasks = if output[1] == 0 || filters == 0 {
+            0
+        } else {
+            batch.div_ceil(self.images_per_task) * bands
+        };
+        self.sharing.run(pool, tasks, &|slot, task| {
+            let first_image = task / bands * self.images_per_task;
+            let count = self.images_per_task.min(batch - first_image);
+            let y = task % bands * self.band;
+            let band = self.band.min(output[0] - y);
+            let copy = copies.get().wrapping_add(slot * self.slot_bytes()).cast();
+            // SAFETY: the images exist, and the copy is this slot's own.
+            let a = unsafe { self.prepare(source.get(), copy, first_image, count, y, band) };
+            let row_start = (first_image * output[0] + y) * output[1];
+            let rows = &self.rows[..count * band * output[1]];
+            for group in 0..self.geometry.groups {
+                let (b, b_layout) = self.weights_of(group, weights, packed);
+                let column = group * self.geometry.columns;
+                self.isa.dispatch(Contraction {
+                    a: a.wrapping_add(group * self.geometry.images.channels / self.geometry.groups),
+                    rows,
+                    steps: &self.steps,
+                    from: 0,
+                    to: self.k,
+                    piece: piece_length(self.k),
+                    b,
+                    b_layout,
+                    panels: &self.panels,
+                    c: c.get().wrapping_add(row_start * filters + column),
+                    c_stride: filters,
+                    accumulate: false,
+                    diagonal: self.geometry.depthwise,
+                });
+            }
+            if let Some(epilogue) = epilogue {
+                epilogue(Tile {
+                    row_start,
+                    row_end: row_start + rows.len(),
+                    column_start: 0,
+                    column_end: filters,
+                });
+            }
+        });
+    }
+
+    /// Where the task's first window begins, after copying what must be copied.
+    unsafe fn prepare(
+        &self,
+        source: *const f32,
+        copy: *mut f32,
+        first_image: usize,
+        count: usize,
+        y: usize,
+        band: usize,
+    ) -> *const f32 {
+        let images = &self.geometry.images;
+        let first_row = y * self.geometry.stride[0];
+        let source = source.wrapping_add(first_image * images.source_stride());
+        if !images.copied {
+            return source.wrapping_add(first_row * images.row_stride());
+        }
+        let stride = images.image_stride(self.copied_rows(self.band));
+        for image in 0..count {
+            // SAFETY: passed on; a copy holds as many rows as a full band needs.
+            unsafe {
+                images.copy(
+                    source.add(image * images.source_stride()),
+                    first_row,
+                    self.copied_rows(band),
+                    copy.add(image * stride),
+                );
+            }
+        }
+        copy
+    }
+
+    fn weights_of(
+        &self,
+        group: usize,
+        weights: Shared<f32>,
+        packed: Shared<f32>,
+    ) -> (*const f32, BLayout) {
+        match self.weights.in_place {
+            Some(stride) if !self.packed => {
+                let b = weights
+                    .get()
+                    .wrapping_add(group * self.weights.group_stride);
+                (b, BLayout::InPlace { stride })
+            }
+            _ => {
+                let b = packed.get().wrapping_add(group * self.packed_size());
+                (b, BLayout::Packed { k: self.k })
+            }
+        }
+    }
+
+    fn pack(&self, pool: &Pool, weights: Shared<f32>, packed: Shared<f32>) {
+        const CHUNK: usize = 256;
+        let chunks = self.k.div_ceil(CHUNK);
+        let tasks = self.geometry.groups * self.panels.len() * chunks;
+        self.sharing.run(pool, tasks, &|_, task| {
+            let (rest, chunk) = (task / chunks, task % chunks);
+            let panel = &self.panels[rest % self.panels.len()];
+            let group = rest / self.panels.len();
+            let from = chunk * CHUNK;
+            let place = group * self.packed_size() + self.k * panel.packed_start;
+            // SAFETY: the weights exist, and the packed copies have room in the scratch.
+            unsafe {
+                pack_panel(
+                    self.isa,
+                    weights
+                        .get()
+                        .wrapping_add(group * self.weights.group_stride),
+                    &self.weights.steps,
+                    self.weights.column_stride,
+                    (from, (from + CHUNK).min(self.k)),
+                    panel,
+                    packed.get().add(place),
+                );
+            }
+        });
+    }
+}

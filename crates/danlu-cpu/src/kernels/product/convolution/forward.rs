@@ -1,0 +1,106 @@
+//! The convolution itself.
+
+use super::super::Epilogue;
+use super::super::panels::Steps;
+use super::correlation::{Correlation, Geometry, Weights};
+use super::image::Images;
+use super::shape::{Convolution2dShape, ShapeError};
+use crate::simd::Isa;
+use crate::threads::Pool;
+
+/// `Y[b, y, x, f] = sum over taps (v, u) and channels c of X[b, y * stride + v * dilation - padding, ..., c] * W[v, u, c, f]`, planned.
+#[derive(Debug)]
+pub struct ConvolutionForwardPlan {
+    shape: Convolution2dShape,
+    correlation: Correlation,
+}
+
+impl Convolution2dShape {
+    /// The images as windows see them.
+    pub(super) fn images(&self) -> Images {
+        let output = self.output_size();
+        let reach = std::array::from_fn(|axis| {
+            (output[axis].max(1) - 1) * self.stride[axis]
+                + (self.kernel[axis] - 1) * self.dilation[axis]
+                + 1
+        });
+        let origin = self.padding.map(|[before, _]| before as isize);
+        Images::new(
+            [self.height, self.width],
+            self.channels,
+            [1, 1],
+            origin,
+            reach,
+        )
+    }
+}
+
+impl ConvolutionForwardPlan {
+    /// Plans for a pool of at most `threads` threads (a larger one works, but runs the plan on one thread).
+    ///
+    /// # Errors
+    /// As [`Convolution2dShape::validate`].
+    pub fn new(
+        isa: Isa,
+        shape: Convolution2dShape,
+        threads: usize,
+    ) -> Result<ConvolutionForwardPlan, ShapeError> {
+        shape.validate()?;
+        let depthwise = shape.is_depthwise();
+        let geometry = Geometry {
+            batch: shape.batch,
+            images: shape.images(),
+            output: shape.output_size(),
+            columns: if depthwise {
+                shape.filters
+            } else {
+                shape.group_filters()
+            },
+            groups: if depthwise { 1 } else { shape.groups },
+            depthwise,
+            kernel: shape.kernel,
+            stride: shape.stride,
+            dilation: shape.dilation,
+        };
+        let weights = Weights {
+            steps: Steps::linear(shape.filters as isize, 0),
+            in_place: Some(shape.filters),
+            column_stride: 1,
+            group_stride: shape.group_filters(),
+        };
+        Ok(ConvolutionForwardPlan {
+            shape,
+            correlation: Correlation::new(isa, geometry, weights, threads),
+        })
+    }
+
+    /// Multiplications and additions of one run.
+    pub fn flops(&self) -> usize {
+        self.shape.flops()
+    }
+
+    /// Scratch that a run needs.
+    pub fn scratch_bytes(&self) -> usize {
+        self.correlation.scratch_bytes()
+    }
+
+    /// Computes `y` from the images `x` and the weights. Tiles are full-width: `[batch * output height * output width, filters]`.
+    ///
+    /// # Safety
+    /// `x` and `weights` must be readable and `y` writable for their shapes, `scratch` writable for
+    /// [`ConvolutionForwardPlan::scratch_bytes`] and aligned to 64 bytes; `y` and `scratch` must overlap nothing else.
+    pub unsafe fn run(
+        &self,
+        pool: &Pool,
+        x: *const f32,
+        weights: *const f32,
+        y: *mut f32,
+        scratch: *mut u8,
+        epilogue: Epilogue,
+    ) {
+        // SAFETY: passed on from the caller.
+        unsafe {
+            self.correlation.run(pool, x, weights, y, scratch, epilogue);
+        }
+    }
+}

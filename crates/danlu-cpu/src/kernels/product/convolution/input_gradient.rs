@@ -1,0 +1,109 @@
+//! The gradient of a convolution by its images.
+//!
+//! It is a convolution of stride 1 itself: of the result's gradient, with zeros around it (and, for a stride, between its pixels), with the kernel
+//! turned around and its channels and filters exchanged. The weights are copied into that order first.
+
+use super::super::Epilogue;
+use super::super::panels::Steps;
+use super::correlation::{Correlation, Geometry, Weights};
+use super::image::Images;
+use super::shape::{Convolution2dShape, ShapeError};
+use crate::simd::Isa;
+use crate::threads::Pool;
+
+/// `dX`, the gradient by the images, from `dY`, the gradient by the result, and the weights; planned.
+#[derive(Debug)]
+pub struct ConvolutionInputGradientPlan {
+    shape: Convolution2dShape,
+    correlation: Correlation,
+}
+
+impl ConvolutionInputGradientPlan {
+    /// Plans for a pool of at most `threads` threads (a larger one works, but runs the plan on one thread).
+    ///
+    /// # Errors
+    /// As [`Convolution2dShape::validate`].
+    pub fn new(
+        isa: Isa,
+        shape: Convolution2dShape,
+        threads: usize,
+    ) -> Result<ConvolutionInputGradientPlan, ShapeError> {
+        shape.validate()?;
+        let output = [shape.height, shape.width];
+        let extent: [usize; 2] =
+            std::array::from_fn(|axis| (shape.kernel[axis] - 1) * shape.dilation[axis]);
+        let reach = std::array::from_fn(|axis| output[axis].max(1) + extent[axis]);
+        let origin =
+            std::array::from_fn(|axis| extent[axis] as isize - shape.padding[axis][0] as isize);
+        let depthwise = shape.is_depthwise();
+        let geometry = Geometry {
+            batch: shape.batch,
+            images: Images::new(
+                shape.output_size(),
+                shape.filters,
+                shape.stride,
+                origin,
+                reach,
+            ),
+            output,
+            columns: if depthwise {
+                shape.channels
+            } else {
+                shape.group_channels()
+            },
+            groups: if depthwise { 1 } else { shape.groups },
+            depthwise,
+            kernel: shape.kernel,
+            stride: [1, 1],
+            dilation: shape.dilation,
+        };
+        let tap = shape.group_channels() * shape.filters;
+        let steps = (0..shape.taps())
+            .rev()
+            .flat_map(|index| {
+                (0..shape.group_filters()).map(move |filter| (index * tap + filter) as isize)
+            })
+            .collect();
+        let weights = Weights {
+            steps: Steps::Table(steps),
+            in_place: None,
+            column_stride: if depthwise { 1 } else { shape.filters as isize },
+            group_stride: shape.group_filters(),
+        };
+        Ok(ConvolutionInputGradientPlan {
+            shape,
+            correlation: Correlation::new(isa, geometry, weights, threads),
+        })
+    }
+
+    /// Multiplications and additions of one run (those with inserted zeros not counted).
+    pub fn flops(&self) -> usize {
+        self.shape.flops()
+    }
+
+    /// Scratch that a run needs.
+    pub fn scratch_bytes(&self) -> usize {
+        self.correlation.scratch_bytes()
+    }
+
+    /// Computes `dx` from `dy` and the weights. Tiles are full-width: `[batch * height * width, channels]`.
+    ///
+    /// # Safety
+    /// `dy` and `weights` must be readable and `dx` writable for their shapes, `scratch` writable for
+    /// [`ConvolutionInputGradientPlan::scratch_bytes`] and aligned to 64 bytes; `dx` and `scratch` must overlap nothing else.
+    pub unsafe fn run(
+        &self,
+        pool: &Pool,
+        dy: *const f32,
+        weights: *const f32,
+        dx: *mut f32,
+        scratch: *mut u8,
+        epilogue: Epilogue,
+    ) {
+        // SAFETY: passed on from the caller.
+        unsafe {
+            self.correlation
+                .run(pool, dy, weights, dx, scratch, epilogue);
+        }
+    }
+}

@@ -1,0 +1,408 @@
+//! Matrix products, planned and run: `C[m, n] = sum over k of A[m, k] * B[k, n]`, with any strides of A and B, and leading batch axes.
+
+use std::ops::Range;
+
+use super::block::{BLayout, Contraction, SumOfParts};
+use super::matmul_shape::{BatchAxis, MatmulShape};
+use super::panels::{Panel, Steps, pack_panel, packed_width, panels, piece_length};
+use super::transpose::transpose;
+use super::{Epilogue, SCRATCH_ALIGNMENT, Shared, Sharing, Tile, kernel, scratch_for};
+use crate::simd::Isa;
+use crate::threads::Pool;
+
+/// How the work is cut into tasks. All give the same bits.
+#[derive(Debug)]
+enum Schedule {
+    /// By rows and groups of panels; a task does the whole contraction.
+    Tiles { row_block: usize },
+    /// By pieces of the contraction, whose sums are added afterwards: for few rows and columns, so that B is read once and by one core.
+    Pieces,
+}
+
+/// Rows of the table that a task keeps on its stack.
+const MOST_ROWS: usize = 256;
+
+/// A matrix product, planned for an instruction set and a shape.
+#[derive(Debug)]
+pub struct MatmulPlan {
+    isa: Isa,
+    shape: MatmulShape,
+    /// Computes the transposed product: the kernel's rows are B's columns. (Bits are the same: `a * b` commutes.)
+    swapped: bool,
+    rows: usize,
+    row_stride: isize,
+    steps: Steps,
+    /// Strides of the kernel's B along the contraction and along the columns.
+    b_steps: Steps,
+    b_stride: [isize; 2],
+    panels: Vec<Panel>,
+    /// Panels that one task does together.
+    groups: Vec<Range<usize>>,
+    /// How many copies of the kernel's B are packed; 0 if it is used where it lies.
+    packed_matrices: usize,
+    schedule: Schedule,
+    sharing: Sharing,
+}
+
+/// Cost of copying an element of B: in place of a vector multiply-add, along and across its rows.
+const PACKING_COST: [f64; 2] = [0.3, 1.0];
+
+impl MatmulPlan {
+    /// Plans for a pool of at most `threads` threads (a larger one works, but runs the plan on one thread).
+    pub fn new(isa: Isa, shape: MatmulShape, threads: usize) -> MatmulPlan {
+        let shape = shape.folded();
+        let lanes = isa.lanes();
+        let cost = |rows: usize, columns: usize, contiguous: bool| {
+            let work = (rows * columns.div_ceil(lanes)) as f64 * shape.k as f64;
+            let packing = if contiguous { 0.0 } else { PACKING_COST[1] };
+            work + packing * columns as f64 * shape.k as f64
+        };
+        let straight = cost(shape.m, shape.n, shape.b[1] == 1 || shape.n == 1);
+        let transposed = cost(shape.n, shape.m, shape.a[0] == 1 || shape.m == 1)
+            + 0.75 * (shape.m * shape.n) as f64;
+        let swapped = transposed < straight && shape.m <= MOST_ROWS;
+        let (rows, columns) = if swapped {
+            (shape.n, shape.m)
+        } else {
+            (shape.m, shape.n)
+        };
+        let ([row_stride, a_step], b_stride) = if swapped {
+            ([shape.b[1], shape.b[0]], [shape.a[1], shape.a[0]])
+        } else {
+            (shape.a, shape.b)
+        };
+        let batch = shape.batch_size();
+        let flops = 2 * batch * rows * columns * shape.k;
+        let bytes = 4 * batch * (rows * columns + rows * shape.k + columns * shape.k);
+        let sharing = Sharing::new(threads, flops, bytes);
+        let piece = piece_length(shape.k);
+        let panels = panels(lanes, columns, kernel::widest_panel(lanes));
+
+        let one_b = |axis: &BatchAxis| {
+            (if swapped {
+                axis.a_stride
+            } else {
+                axis.b_stride
+            }) == 0
+        };
+        let distinct = if shape.batch.iter().all(one_b) {
+            1
+        } else {
+            batch
+        };
+        let in_place = (columns == 1 || b_stride[1] == 1) && b_stride[0] >= 0;
+        // A panel that is narrower than B's rows is scattered over many pages and few cache sets: copied if enough rows use the copy.
+        let scattered = panels.len() > 1 && shape.k > 16 && rows * batch / distinct.max(1) >= 128;
+        let packed_matrices = if in_place && !scattered { 0 } else { distinct };
+
+        let pieces = shape.k.div_ceil(piece);
+        let by_pieces =
+            batch == 1 && !swapped && pieces >= 4 && rows <= MOST_ROWS && rows * columns <= 65536;
+        let wanted_tasks = (flops / 1_000_000).clamp(1, 32);
+        let (schedule, groups) = if by_pieces {
+            (Schedule::Pieces, panels.len().min(2))
+        } else {
+            let tallest = panels
+                .first()
+                .map_or(1, |panel| kernel::tallest_tile(lanes, panel.width / lanes));
+            let mut row_block = 64_usize.next_multiple_of(tallest);
+            let row_tasks = |row_block: usize| (rows.div_ceil(row_block) * batch).max(1);
+            let groups = wanted_tasks
+                .div_ceil(row_tasks(row_block))
+                .min(panels.len());
+            while row_block > tallest && row_tasks(row_block) * groups.max(1) < wanted_tasks {
+                row_block -= tallest;
+            }
+            (Schedule::Tiles { row_block }, groups)
+        };
+        let groups = (0..groups)
+            .map(|group| group * panels.len() / groups..(group + 1) * panels.len() / groups)
+            .collect();
+        MatmulPlan {
+            isa,
+            swapped,
+            rows,
+            row_stride,
+            steps: Steps::linear(a_step, piece.min(shape.k)),
+            b_steps: Steps::linear(b_stride[0], 0),
+            b_stride,
+            panels,
+            groups,
+            packed_matrices,
+            schedule,
+            sharing,
+            shape,
+        }
+    }
+
+    /// Multiplications and additions of one run.
+    pub fn flops(&self) -> usize {
+        2 * self.shape.batch_size() * self.shape.m * self.shape.n * self.shape.k
+    }
+
+    /// Scratch that a run needs.
+    pub fn scratch_bytes(&self) -> usize {
+        let own = match self.schedule {
+            Schedule::Pieces => scratch_for(self.shape.m * self.shape.n) * self.pieces(),
+            Schedule::Tiles { .. } if self.swapped => self.slot_bytes() * self.sharing.threads,
+            Schedule::Tiles { .. } => 0,
+        };
+        self.packed_bytes() + own
+    }
+
+    fn pieces(&self) -> usize {
+        self.shape.k.div_ceil(piece_length(self.shape.k)).max(1)
+    }
+
+    /// One packed matrix, in elements.
+    fn packed_size(&self) -> usize {
+        scratch_for(packed_width(&self.panels) * self.shape.k) / size_of::<f32>()
+    }
+
+    fn packed_bytes(&self) -> usize {
+        self.packed_matrices * self.packed_size() * size_of::<f32>()
+    }
+
+    /// The block that a slot stores transposed.
+    fn slot_bytes(&self) -> usize {
+        match self.schedule {
+            Schedule::Tiles { row_block } if self.swapped => {
+                scratch_for(row_block * packed_width(&self.panels)) + SCRATCH_ALIGNMENT
+            }
+            _ => 0,
+        }
+    }
+
+    /// Computes C.
+    ///
+    /// # Safety
+    /// `a` and `b` must be readable at every offset that the shape names, `c` writable for `batch * m * n` elements, `scratch` writable for
+    /// [`MatmulPlan::scratch_bytes`] and aligned to 64 bytes; `c` and `scratch` must overlap nothing else.
+    pub unsafe fn run(
+        &self,
+        pool: &Pool,
+        a: *const f32,
+        b: *const f32,
+        c: *mut f32,
+        scratch: *mut u8,
+        epilogue: Epilogue,
+    ) {
+        let (a, b) = if self.swapped { (b, a) } else { (a, b) };
+        let (a, b, c) = (Shared::new(a), Shared::new(b), Shared(c));
+        let packed = Shared(scratch.cast::<f32>());
+        if self.packed_matrices > 0 {
+            self.pack(pool, b, packed);
+        }
+        let own = Shared(scratch.wrapping_add(self.packed_bytes()));
+        match self.schedule {
+            Schedule::Tiles { row_block } => {
+                self.run_tiles(pool, (a, b, c), packed, own, row_block, epilogue)
+            }
+            Schedule::Pieces => self.run_pieces(pool, (a, b, c), packed, own, epilogue),
+        }
+    }
+
+    /// Offsets of the `index`-th matrices in the kernel's A and B.
+    fn matrix(&self, index: usize) -> (isize, isize) {
+        let (a, b) = self.shape.matrix(index);
+        if self.swapped { (b, a) } else { (a, b) }
+    }
+
+    fn pack(&self, pool: &Pool, b: Shared<f32>, packed: Shared<f32>) {
+        const CHUNK: usize = 512;
+        let chunks = self.shape.k.div_ceil(CHUNK);
+        let tasks = self.packed_matrices * self.panels.len() * chunks;
+        self.sharing.run(pool, tasks, &|_, task| {
+            let (rest, chunk) = (task / chunks, task % chunks);
+            let panel = &self.panels[rest % self.panels.len()];
+            let matrix = rest / self.panels.len();
+            let from = chunk * CHUNK;
+            let to = (from + CHUNK).min(self.shape.k);
+            let place = matrix * self.packed_size() + self.shape.k * panel.packed_start;
+            // SAFETY: the source is B at offsets that the shape names; the packed copies have room in the scratch.
+            unsafe {
+                pack_panel(
+                    self.isa,
+                    b.get().wrapping_offset(self.matrix(matrix).1),
+                    &self.b_steps,
+                    self.b_stride[1],
+                    (from, to),
+                    panel,
+                    packed.get().add(place),
+                );
+            }
+        });
+    }
+
+    /// The kernel's B of a matrix.
+    fn columns_of(
+        &self,
+        index: usize,
+        b: Shared<f32>,
+        packed: Shared<f32>,
+    ) -> (*const f32, BLayout) {
+        if self.packed_matrices == 0 {
+            let stride = self.b_stride[0] as usize;
+            let b = b.get().wrapping_offset(self.matrix(index).1);
+            (b, BLayout::InPlace { stride })
+        } else {
+            let copy = if self.packed_matrices == 1 { 0 } else { index };
+            let packed = packed.get().wrapping_add(copy * self.packed_size());
+            (packed, BLayout::Packed { k: self.shape.k })
+        }
+    }
+
+    fn run_tiles(
+        &self,
+        pool: &Pool,
+        (a, b, c): (Shared<f32>, Shared<f32>, Shared<f32>),
+        packed: Shared<f32>,
+        own: Shared<u8>,
+        row_block: usize,
+        epilogue: Epilogue,
+    ) {
+        let shape = &self.shape;
+        let row_blocks = self.rows.div_ceil(row_block);
+        let tasks = shape.batch_size() * row_blocks * self.groups.len();
+        self.sharing.run(pool, tasks, &|slot, task| {
+            let (rest, group) = (task / self.groups.len(), task % self.groups.len());
+            let (index, row_task) = (rest / row_blocks, rest % row_blocks);
+            let from = row_task * row_block;
+            let to = (from + row_block).min(self.rows);
+            let panels = &self.panels[self.groups[group].clone()];
+            let (first, last) = (panels[0].start, panels[panels.len() - 1]);
+            let after = last.start + last.columns;
+            let mut table = [0_isize; MOST_ROWS];
+            let rows = self.row_table(&mut table, from, to);
+            let (b, b_layout) = self.columns_of(index, b, packed);
+            let matrix = c.get().wrapping_add(index * shape.m * shape.n);
+            let block = own.get().wrapping_add(slot * self.slot_bytes()).cast();
+            let block_stride = packed_width(&self.panels);
+            let (place, stride) = if self.swapped {
+                (block, block_stride)
+            } else {
+                (matrix.wrapping_add(from * shape.n), shape.n)
+            };
+            self.isa.dispatch(Contraction {
+                a: a.get().wrapping_offset(self.matrix(index).0),
+                rows,
+                steps: &self.steps,
+                from: 0,
+                to: shape.k,
+                piece: piece_length(shape.k),
+                b,
+                b_layout,
+                panels,
+                c: place,
+                c_stride: stride,
+                accumulate: false,
+                diagonal: false,
+            });
+            let mut tile = Tile {
+                row_start: index * shape.m + from,
+                row_end: index * shape.m + to,
+                column_start: first,
+                column_end: after,
+            };
+            if self.swapped {
+                // SAFETY: the slot's block was just filled; its transpose is this task's part of C.
+                unsafe {
+                    transpose(
+                        self.isa,
+                        (block.add(first), block_stride),
+                        (matrix.add(first * shape.n + from), shape.n),
+                        to - from,
+                        after - first,
+                    );
+                }
+                tile = Tile {
+                    row_start: index * shape.m + first,
+                    row_end: index * shape.m + after,
+                    column_start: from,
+                    column_end: to,
+                };
+            }
+            if let Some(epilogue) = epilogue {
+                epilogue(tile);
+            }
+        });
+    }
+
+    fn row_table<'a>(
+        &self,
+        table: &'a mut [isize; MOST_ROWS],
+        from: usize,
+        to: usize,
+    ) -> &'a [isize] {
+        for (row, offset) in (from..to).zip(table.iter_mut()) {
+            *offset = row as isize * self.row_stride;
+        }
+        &table[..to - from]
+    }
+
+    fn run_pieces(
+        &self,
+        pool: &Pool,
+        (a, b, c): (Shared<f32>, Shared<f32>, Shared<f32>),
+        packed: Shared<f32>,
+        own: Shared<u8>,
+        epilogue: Epilogue,
+    ) {
+        let shape = &self.shape;
+        let (m, n, k) = (shape.m, shape.n, shape.k);
+        let part_stride = scratch_for(m * n) / size_of::<f32>();
+        let (pieces, piece) = (self.pieces(), piece_length(k));
+        self.sharing
+            .run(pool, pieces * self.groups.len(), &|_, task| {
+                let (index, group) = (task / self.groups.len(), task % self.groups.len());
+                let mut table = [0_isize; MOST_ROWS];
+                let (b, b_layout) = self.columns_of(0, b, packed);
+                self.isa.dispatch(Contraction {
+                    a: a.get(),
+                    rows: self.row_table(&mut table, 0, m),
+                    steps: &self.steps,
+                    from: index * piece,
+                    to: ((index + 1) * piece).min(k),
+                    piece,
+                    b,
+                    b_layout,
+                    panels: &self.panels[self.groups[group].clone()],
+                    c: own.get().cast::<f32>().wrapping_add(index * part_stride),
+                    c_stride: n,
+                    accumulate: false,
+                    diagonal: false,
+                });
+            });
+        // Full rows, unless there are too few of them to share.
+        let (row_block, column_block) = if m >= 8 {
+            (4096_usize.div_ceil(n.max(1)).min(m.div_ceil(8)), n.max(1))
+        } else {
+            (1, 1024)
+        };
+        let column_blocks = n.div_ceil(column_block);
+        let tasks = m.div_ceil(row_block) * column_blocks;
+        self.sharing.run(pool, tasks, &|_, task| {
+            let row_start = task / column_blocks * row_block;
+            let column_start = task % column_blocks * column_block;
+            let tile = Tile {
+                row_start,
+                row_end: (row_start + row_block).min(m),
+                column_start,
+                column_end: (column_start + column_block).min(n),
+            };
+            let offset = row_start * n + column_start;
+            self.isa.dispatch(SumOfParts {
+                parts: own.get().cast::<f32>().wrapping_add(offset),
+                count: pieces,
+                part_stride,
+                c: c.get().wrapping_add(offset),
+                rows: tile.row_end - row_start,
+                columns: tile.column_end - column_start,
+                row_stride: n,
+            });
+            if let Some(epilogue) = epilogue {
+                epilogue(tile);
+            }
+        });
+    }
+}

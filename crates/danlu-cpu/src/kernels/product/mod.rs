@@ -1,0 +1,108 @@
+//! Matrix products and convolutions in f32, all made of one micro-kernel.
+//!
+//! A plan is made once per shape ([`MatmulPlan`], [`ConvolutionForwardPlan`], [`ConvolutionInputGradientPlan`],
+//! [`ConvolutionWeightGradientPlan`]) and run many times; a run allocates nothing and takes its scratch memory from the caller.
+//!
+//! **Bits.** The contraction is cut into pieces of at most about 512, at places that depend on its own length (for a weight gradient, on
+//! the whole shape) and on nothing else. A piece of an element is one chain of multiply-adds from zero; pieces are added in order. So the bits of
+//! an element depend on the instruction set and that length only: not on the number of threads, on the other rows and columns, on strides, nor on
+//! where the element lies.
+
+mod block;
+mod convolution;
+
+mod kernel;
+mod matmul;
+mod matmul_shape;
+mod panels;
+mod transpose;
+
+pub use convolution::{
+    Convolution2dShape, ConvolutionForwardPlan, ConvolutionInputGradientPlan,
+    ConvolutionWeightGradientPlan, ShapeError,
+};
+pub use matmul::MatmulPlan;
+pub use matmul_shape::{BatchAxis, MatmulShape};
+
+use crate::threads::Pool;
+
+/// A region of the flattened `[rows, columns]` view of a result: `row_start..row_end` by `column_start..column_end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tile {
+    /// First row.
+    pub row_start: usize,
+    /// One past the last row.
+    pub row_end: usize,
+    /// First column.
+    pub column_start: usize,
+    /// One past the last column.
+    pub column_end: usize,
+}
+
+/// Called with each region of a result once it holds its final sums, by the thread that computed it, while it is still in that thread's
+/// cache. Every element is in exactly one region.
+pub type Epilogue<'a> = Option<&'a (dyn Fn(Tile) + Sync)>;
+
+/// A pointer that tasks on several threads share; who writes where is settled by the plan that made the tasks.
+#[derive(Clone, Copy)]
+struct Shared<T>(*mut T);
+
+// SAFETY: tasks write disjoint regions, and read only what no task of the same region writes.
+unsafe impl<T> Send for Shared<T> {}
+// SAFETY: as above.
+unsafe impl<T> Sync for Shared<T> {}
+
+impl<T> Shared<T> {
+    fn new(pointer: *const T) -> Shared<T> {
+        Shared(pointer.cast_mut())
+    }
+
+    /// The pointer. (A method, so that closures capture the whole wrapper.)
+    fn get(&self) -> *mut T {
+        self.0
+    }
+}
+
+/// Scratch is given out in multiples of this many bytes, so that threads do not share cache lines.
+const SCRATCH_ALIGNMENT: usize = 128;
+
+/// The bytes of so many f32, rounded up.
+fn scratch_for(elements: usize) -> usize {
+    (elements * size_of::<f32>()).next_multiple_of(SCRATCH_ALIGNMENT)
+}
+
+/// Roughly how long one thread takes, from work and traffic; only to decide whether waking the others pays.
+fn estimated_nanoseconds(flops: usize, bytes: usize) -> usize {
+    flops / 80 + bytes / 16
+}
+
+/// Regions shorter than this run on the calling thread.
+const WORTH_SHARING_NANOSECONDS: usize = 12_000;
+
+/// Whether a plan's regions are worth sharing, and with how many threads its scratch reckons.
+#[derive(Clone, Copy, Debug)]
+struct Sharing {
+    threads: usize,
+    pays: bool,
+}
+
+impl Sharing {
+    fn new(threads: usize, flops: usize, bytes: usize) -> Sharing {
+        let pays = estimated_nanoseconds(flops, bytes) >= WORTH_SHARING_NANOSECONDS;
+        Sharing {
+            threads: if pays { threads.max(1) } else { 1 },
+            pays,
+        }
+    }
+
+    /// Runs the tasks on the pool, or here if that does not pay or the pool has more slots than the scratch.
+    fn run(&self, pool: &Pool, tasks: usize, task: &(dyn Fn(usize, usize) + Sync)) {
+        if self.pays && pool.threads() <= self.threads {
+            pool.run_with_slot(tasks, task);
+        } else {
+            for index in 0..tasks {
+                task(0, index);
+            }
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Runs [`danlu_graph`] programs on a CPU.
+
+mod buffer;
+mod executor;
+mod fuse;
+pub mod kernels;
+mod plan;
+pub mod simd;
+pub mod threads;
+
+pub use executor::{CpuExecutor, CpuOptions, default_threads};
+pub use simd::Isa;

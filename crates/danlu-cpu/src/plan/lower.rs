@@ -1,0 +1,110 @@
+//! From a group to the step that computes it.
+
+use std::collections::BTreeSet;
+
+use danlu_graph::{Bindings, NodeId, Result};
+
+use super::Planner;
+use super::concrete::root;
+use super::context::{Location, Step};
+use super::steps::{self, Kernel, Operands};
+use crate::fuse::tape::{Entry, Operand, Tape};
+
+impl Planner<'_> {
+    /// The kernel of a group: that of its heavy node, or none where the group is one pass over elements.
+    pub(super) fn kernel(&self, group: usize, bindings: &Bindings) -> Result<Kernel> {
+        match self.groups.groups[group].heavy {
+            Some(heavy) => steps::kernel(
+                self.nodes,
+                &self.nodes[heavy],
+                bindings,
+                self.isa,
+                self.threads,
+            ),
+            None => Ok(Kernel::none()),
+        }
+    }
+
+    /// The step of a group, now that every value has its place.
+    pub(super) fn lower(
+        &self,
+        group: usize,
+        kernel: Kernel,
+        scratch: Option<Location>,
+        shared: &BTreeSet<NodeId>,
+    ) -> Result<Box<dyn Step>> {
+        let group = &self.groups.groups[group];
+        let tape = self.tape(group.members.as_slice(), group.heavy, shared)?;
+        let Some(heavy) = group.heavy else {
+            return Ok(match tape {
+                Some(tape) => Box::new(steps::elementwise::Pass::new(tape)),
+                None => Box::new(steps::elementwise::Nothing),
+            });
+        };
+        let node = &self.nodes[heavy];
+        Ok(kernel.build(Operands {
+            inputs: node
+                .inputs
+                .iter()
+                .map(|&input| self.locations[&root(self.nodes, input)])
+                .collect(),
+            output: self.locations[&heavy],
+            scratch,
+            pass: tape,
+        }))
+    }
+
+    /// The pass over a group's elementwise members.
+    fn tape(
+        &self,
+        members: &[NodeId],
+        heavy: Option<NodeId>,
+        shared: &BTreeSet<NodeId>,
+    ) -> Result<Option<Tape>> {
+        let passed: Vec<NodeId> = members
+            .iter()
+            .copied()
+            .filter(|&member| Some(member) != heavy)
+            .collect();
+        let (Some(&first), true) = (
+            passed.first(),
+            passed.iter().any(|&member| self.nodes[member].count() > 0),
+        ) else {
+            return Ok(None);
+        };
+        let entries: Vec<Entry<'_>> = passed
+            .iter()
+            .map(|&member| {
+                let node = &self.nodes[member];
+                let operands = node
+                    .inputs
+                    .iter()
+                    .map(|input| match passed.iter().position(|own| own == input) {
+                        Some(entry) => Operand::Entry(entry),
+                        None => {
+                            let source = root(self.nodes, *input);
+                            Operand::Outside {
+                                location: self.locations[&source],
+                                dtype: self.nodes[*input].dtype,
+                                shape: self.nodes[*input].shape.clone(),
+                            }
+                        }
+                    })
+                    .collect();
+                let store = self.locations.get(&member).map(|&location| {
+                    let late = matches!(location, Location::State(_)) || shared.contains(&member);
+                    (location, late)
+                });
+                Entry {
+                    operation: &node.operation,
+                    dtype: node.dtype,
+                    operands,
+                    store,
+                }
+            })
+            .collect();
+        Tape::new(&self.nodes[first].shape, &entries)
+            .map(Some)
+            .ok_or_else(|| self.nodes[first].error("is not an elementwise operation"))
+    }
+}

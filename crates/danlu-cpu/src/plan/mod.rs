@@ -1,0 +1,457 @@
+//! Plans: a program under one binding, with an order, places for all values, and a kernel for each step.
+
+pub(crate) mod concrete;
+pub(crate) mod context;
+mod lower;
+mod memory;
+mod order;
+mod steps;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use danlu_graph::{Bindings, DType, NodeId, Operation, Program, Result, rewrite};
+
+use crate::buffer::{Buffer, aligned};
+use crate::executor::StateBuffer;
+use crate::fuse::contraction;
+use crate::fuse::groups::Groups;
+use crate::simd::Isa;
+use crate::threads::Pool;
+use concrete::{Concrete, concretize, root};
+use context::{Context, Location, Step};
+use memory::Life;
+
+/// A result that is copied out of the plan's memory when all steps have run.
+struct Copy {
+    from: Location,
+    bytes: usize,
+}
+
+/// A step, with its name for tests.
+struct Planned {
+    step: Box<dyn Step>,
+    #[cfg(test)]
+    name: String,
+}
+
+/// A compiled program.
+pub(crate) struct Plan {
+    steps: Vec<Planned>,
+    arena: Buffer,
+    constants: Buffer,
+    states: Vec<Arc<StateBuffer>>,
+    state_pointers: Vec<*mut u8>,
+    inputs: Vec<(Vec<usize>, DType)>,
+    input_pointers: Vec<*const u8>,
+    outputs: Vec<(Copy, Vec<usize>, DType)>,
+    /// Updates that no step writes in place: first into the arena, where their source is a state, then home.
+    saves: Vec<(Copy, Location)>,
+    updates: Vec<(Copy, usize)>,
+}
+
+// SAFETY: the pointers are those of the buffers that the plan owns or shares, and of inputs during a run, which has the
+// plan to itself.
+unsafe impl Send for Plan {}
+
+/// Finds the executor's state of a name.
+pub(crate) type FindState<'a> = &'a dyn Fn(&str) -> Result<Arc<StateBuffer>>;
+
+impl Plan {
+    /// Compiles a program for one binding.
+    pub fn new(
+        program: &Program,
+        bindings: &Bindings,
+        isa: Isa,
+        threads: usize,
+        find_state: FindState<'_>,
+    ) -> Result<Plan> {
+        let mut program = program.clone();
+        rewrite::optimize(&mut program)?;
+        let mut nodes = concretize(&program, bindings)?;
+        contraction::join(&program, &mut nodes);
+        concrete::skip_aliases(&mut nodes);
+        let groups = Groups::new(&nodes);
+        let order = order::order(&program, &nodes, &groups)?;
+        Planner::new(&program, &nodes, &groups, &order, isa, threads).plan(bindings, find_state)
+    }
+
+    /// Bytes of the block in which all values between steps live.
+    pub fn arena_bytes(&self) -> usize {
+        self.arena.bytes()
+    }
+
+    /// The kernels' names, in order.
+    #[cfg(test)]
+    pub fn step_names(&self) -> Vec<&str> {
+        self.steps
+            .iter()
+            .map(|planned| planned.name.as_str())
+            .collect()
+    }
+
+    /// The shape and dtype of each input.
+    pub fn inputs(&self) -> &[(Vec<usize>, DType)] {
+        &self.inputs
+    }
+
+    /// The shape and dtype of each output.
+    pub fn outputs(&self) -> impl ExactSizeIterator<Item = (&[usize], DType)> {
+        self.outputs
+            .iter()
+            .map(|(_, shape, dtype)| (shape.as_slice(), *dtype))
+    }
+
+    /// Whether the plan uses a state.
+    pub fn uses(&self, state: &Arc<StateBuffer>) -> bool {
+        self.states.iter().any(|own| Arc::ptr_eq(own, state))
+    }
+
+    /// Runs the steps, then copies outputs and updates.
+    ///
+    /// # Errors
+    /// A user's own operation failed; state may then be updated in part.
+    ///
+    /// # Safety
+    /// `inputs` and `outputs` have the shapes and dtypes that [`inputs`](Self::inputs) and [`outputs`](Self::outputs) say.
+    pub unsafe fn run(
+        &mut self,
+        isa: Isa,
+        pool: &Pool,
+        inputs: impl Iterator<Item = *const u8>,
+        outputs: impl Iterator<Item = *mut u8>,
+    ) -> Result<()> {
+        for (slot, input) in self.input_pointers.iter_mut().zip(inputs) {
+            *slot = input;
+        }
+        let context = Context {
+            isa,
+            pool,
+            arena: self.arena.pointer(),
+            constants: self.constants.pointer(),
+            states: &self.state_pointers,
+            inputs: &self.input_pointers,
+        };
+        // SAFETY: the planner gave every value a place of its size for its life; copies stay inside both ends, which do
+        // not overlap because outputs are the caller's and saves have places of their own.
+        unsafe {
+            for planned in &self.steps {
+                planned.step.run(&context)?;
+            }
+            for ((copy, _, _), output) in self.outputs.iter().zip(outputs) {
+                std::ptr::copy_nonoverlapping(context.pointer(copy.from), output, copy.bytes);
+            }
+            for (copy, to) in &self.saves {
+                std::ptr::copy_nonoverlapping(
+                    context.pointer(copy.from),
+                    context.pointer(*to),
+                    copy.bytes,
+                );
+            }
+            for (copy, state) in &self.updates {
+                let (from, to) = (context.pointer(copy.from), self.state_pointers[*state]);
+                if from != to {
+                    std::ptr::copy_nonoverlapping(from, to, copy.bytes);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a plan is made from, and the places found so far.
+struct Planner<'a> {
+    program: &'a Program,
+    nodes: &'a [Concrete],
+    groups: &'a Groups,
+    order: &'a order::Order,
+    isa: Isa,
+    threads: usize,
+    /// The states by name, in the order of their index.
+    states: Vec<String>,
+    locations: BTreeMap<NodeId, Location>,
+    constants: Vec<(usize, NodeId)>,
+    constant_bytes: usize,
+}
+
+impl<'a> Planner<'a> {
+    fn new(
+        program: &'a Program,
+        nodes: &'a [Concrete],
+        groups: &'a Groups,
+        order: &'a order::Order,
+        isa: Isa,
+        threads: usize,
+    ) -> Planner<'a> {
+        Planner {
+            program,
+            nodes,
+            groups,
+            order,
+            isa,
+            threads,
+            states: program.states().into_keys().collect(),
+            locations: BTreeMap::new(),
+            constants: Vec::new(),
+            constant_bytes: 0,
+        }
+    }
+
+    fn state_index(&self, name: &str) -> usize {
+        self.states
+            .iter()
+            .position(|state| state == name)
+            .unwrap_or(0)
+    }
+
+    /// Places for inputs, states and constants.
+    fn place_leaves(&mut self) {
+        for (place, node) in self.nodes.iter().enumerate() {
+            let location = match &node.operation {
+                Operation::Input(input) => {
+                    let index = self
+                        .program
+                        .inputs()
+                        .iter()
+                        .position(|spec| spec.name == input.name);
+                    Location::Input(index.unwrap_or(0))
+                }
+                Operation::State(state) => Location::State(self.state_index(&state.name)),
+                Operation::Constant(_) => {
+                    let offset = self.constant_bytes;
+                    self.constants.push((offset, place));
+                    self.constant_bytes += aligned(node.bytes());
+                    Location::Constant(offset)
+                }
+                _ => continue,
+            };
+            self.locations.insert(place, location);
+        }
+    }
+
+    /// The nodes whose value somebody outside their step reads, and the last step that does.
+    fn last_reads(&self, step_of: &BTreeMap<usize, usize>) -> BTreeMap<NodeId, usize> {
+        let end = self.order.sequence.len();
+        let mut last: BTreeMap<NodeId, usize> = BTreeMap::new();
+        for (place, node) in self.nodes.iter().enumerate() {
+            let Some(group) = self.groups.of[place] else {
+                continue;
+            };
+            for &input in &node.inputs {
+                let source = root(self.nodes, input);
+                if self.groups.of[source].is_some_and(|own| own != group) {
+                    let step = step_of[&group];
+                    last.entry(source)
+                        .and_modify(|last| *last = step.max(*last))
+                        .or_insert(step);
+                }
+            }
+        }
+        let outputs = self.program.outputs().iter().map(|output| output.node);
+        for node in outputs.chain(self.program.updates().iter().map(|update| update.node)) {
+            last.insert(root(self.nodes, node), end);
+        }
+        last
+    }
+
+    fn plan(mut self, bindings: &Bindings, find_state: FindState<'_>) -> Result<Plan> {
+        self.place_leaves();
+        let sequence = &self.order.sequence;
+        let step_of: BTreeMap<usize, usize> = sequence
+            .iter()
+            .enumerate()
+            .map(|(step, &group)| (group, step))
+            .collect();
+        let last_reads = self.last_reads(&step_of);
+        let end = sequence.len();
+
+        // Values with a life in the arena; a kernel's result that only its own pass reads shares the place of the
+        // pass's first result.
+        let mut lives: Vec<Life> = Vec::new();
+        let mut life_of: BTreeMap<NodeId, usize> = BTreeMap::new();
+        let mut shared: BTreeSet<NodeId> = BTreeSet::new();
+        for (step, &group) in sequence.iter().enumerate() {
+            let group = &self.groups.groups[group];
+            for &member in &group.members {
+                let heavy = group.heavy == Some(member);
+                let read = last_reads.get(&member);
+                if read.is_none() && !heavy {
+                    continue;
+                }
+                if let Some(&update) = self.order.in_place.get(&member) {
+                    let state = self.state_index(&self.program.updates()[update].state);
+                    self.locations.insert(member, Location::State(state));
+                    continue;
+                }
+                if heavy && read.is_none() {
+                    continue;
+                }
+                life_of.insert(member, lives.len());
+                let last = read.copied().unwrap_or(step);
+                lives.push(Life {
+                    first: step,
+                    last,
+                    bytes: self.nodes[member].bytes(),
+                });
+            }
+            if let Some(heavy) = group.heavy
+                && !life_of.contains_key(&heavy)
+            {
+                let twin = group.members.iter().copied().find(|member| {
+                    life_of.contains_key(member)
+                        && self.nodes[*member].dtype == self.nodes[heavy].dtype
+                });
+                if let Some(twin) = twin {
+                    life_of.insert(heavy, life_of[&twin]);
+                    shared.insert(twin);
+                } else {
+                    life_of.insert(heavy, lives.len());
+                    lives.push(Life {
+                        first: step,
+                        last: step,
+                        bytes: self.nodes[heavy].bytes(),
+                    });
+                }
+            }
+        }
+
+        // Kernels with their scratch, which lives for one step.
+        let mut kernels = Vec::with_capacity(sequence.len());
+        for (step, &group) in sequence.iter().enumerate() {
+            let kernel = self.kernel(group, bindings)?;
+            let scratch = (kernel.scratch_bytes() > 0).then(|| {
+                lives.push(Life {
+                    first: step,
+                    last: step,
+                    bytes: kernel.scratch_bytes(),
+                });
+                lives.len() - 1
+            });
+            kernels.push((kernel, scratch));
+        }
+        // States that go into other states are saved before any is overwritten.
+        let mut saved: Vec<(usize, usize)> = Vec::new();
+        for (index, update) in self.program.updates().iter().enumerate() {
+            let source = root(self.nodes, update.node);
+            if matches!(self.nodes[source].operation, Operation::State(_)) {
+                lives.push(Life {
+                    first: end,
+                    last: end + 1,
+                    bytes: self.nodes[source].bytes(),
+                });
+                saved.push((index, lives.len() - 1));
+            }
+        }
+        memory::check(&lives)?;
+        let (offsets, total) = memory::place(&lives);
+        for (node, life) in &life_of {
+            self.locations
+                .insert(*node, Location::Arena(offsets[*life]));
+        }
+
+        let mut steps = Vec::with_capacity(sequence.len());
+        for (&group, (kernel, scratch)) in sequence.iter().zip(kernels) {
+            let scratch = scratch.map(|life| Location::Arena(offsets[life]));
+            steps.push(Planned {
+                #[cfg(test)]
+                name: self.name(group),
+                step: self.lower(group, kernel, scratch, &shared)?,
+            });
+        }
+
+        let copy = |planner: &Planner<'_>, node: NodeId| {
+            let source = root(planner.nodes, node);
+            Copy {
+                from: planner.locations[&source],
+                bytes: planner.nodes[node].bytes(),
+            }
+        };
+        let mut updates = Vec::new();
+        let mut saves = Vec::new();
+        for (index, update) in self.program.updates().iter().enumerate() {
+            let state = self.state_index(&update.state);
+            let mut home = copy(&self, update.node);
+            if let Some(&(_, life)) = saved.iter().find(|(own, _)| *own == index) {
+                let place = Location::Arena(offsets[life]);
+                saves.push((
+                    Copy {
+                        from: home.from,
+                        bytes: home.bytes,
+                    },
+                    place,
+                ));
+                home.from = place;
+            }
+            updates.push((home, state));
+        }
+        let outputs = self.program.outputs().iter().map(|output| {
+            let node = &self.nodes[output.node];
+            (copy(&self, output.node), node.shape.clone(), node.dtype)
+        });
+        let outputs = outputs.collect();
+        let inputs = self
+            .program
+            .inputs()
+            .iter()
+            .map(|spec| {
+                Ok((
+                    spec.value_type.shape.evaluate(bindings)?,
+                    spec.value_type.dtype,
+                ))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let states = self
+            .states
+            .iter()
+            .map(|name| {
+                let state = find_state(name)?;
+                let known = &self.program.states()[name];
+                state.check(name, known)?;
+                Ok(state)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Plan {
+            steps,
+            arena: Buffer::new(total)?,
+            constants: self.constant_block()?,
+            state_pointers: states.iter().map(|state| state.pointer()).collect(),
+            states,
+            input_pointers: vec![std::ptr::null(); inputs.len()],
+            inputs,
+            outputs,
+            saves,
+            updates,
+        })
+    }
+
+    /// One block with all constants.
+    fn constant_block(&self) -> Result<Buffer> {
+        let block = Buffer::new(self.constant_bytes)?;
+        for &(offset, node) in &self.constants {
+            if let Operation::Constant(constant) = &self.nodes[node].operation {
+                let (source, bytes) = crate::executor::bytes_of(&constant.tensor);
+                // SAFETY: the offsets were counted from the sizes.
+                unsafe {
+                    std::ptr::copy_nonoverlapping(source, block.pointer().add(offset), bytes)
+                };
+            }
+        }
+        Ok(block)
+    }
+
+    /// What a group computes, for people: its operations, and the layer of the last.
+    #[cfg(test)]
+    fn name(&self, group: usize) -> String {
+        let members = &self.groups.groups[group].members;
+        let names: Vec<String> = members
+            .iter()
+            .map(|&member| self.nodes[member].operation.name())
+            .collect();
+        let path = members
+            .last()
+            .map_or("", |&member| &self.nodes[member].path);
+        format!("{path}: {}", names.join("+"))
+    }
+}

@@ -1,0 +1,98 @@
+//! The steps of a plan, one file per family: how a node's shapes become a kernel's arguments, and how its work is cut
+//! into tasks. The cut depends on shapes only, never on the number of threads.
+
+pub(super) mod elementwise;
+mod fallback;
+mod movement;
+mod product;
+mod reduce;
+mod rows;
+
+use danlu_graph::{Bindings, Operation, Result};
+
+use super::concrete::Concrete;
+use super::context::{Location, Step};
+use crate::fuse::tape::Tape;
+use crate::simd::Isa;
+
+/// Where a kernel finds its operands.
+pub(super) struct Operands {
+    pub inputs: Vec<Location>,
+    pub output: Location,
+    pub scratch: Option<Location>,
+    /// What follows on each piece of the result.
+    pub pass: Option<Tape>,
+}
+
+/// Makes the step once every value has its place.
+type Build = Box<dyn FnOnce(Operands) -> Box<dyn Step>>;
+
+/// A kernel chosen for a node's shapes.
+pub(super) struct Kernel {
+    scratch: usize,
+    build: Build,
+}
+
+impl Kernel {
+    /// A kernel that needs `scratch` bytes while it runs.
+    fn new(scratch: usize, build: impl FnOnce(Operands) -> Box<dyn Step> + 'static) -> Kernel {
+        Kernel {
+            scratch,
+            build: Box::new(build),
+        }
+    }
+
+    /// The kernel of a step that has none.
+    pub fn none() -> Kernel {
+        Kernel::new(0, |_| Box::new(elementwise::Nothing))
+    }
+
+    /// Bytes that it needs while it runs.
+    pub fn scratch_bytes(&self) -> usize {
+        self.scratch
+    }
+
+    /// The step.
+    pub fn build(self, operands: Operands) -> Box<dyn Step> {
+        (self.build)(operands)
+    }
+}
+
+/// Chooses the kernel of a node that is not elementwise.
+pub(super) fn kernel(
+    nodes: &[Concrete],
+    node: &Concrete,
+    bindings: &Bindings,
+    isa: Isa,
+    threads: usize,
+) -> Result<Kernel> {
+    if node.count() == 0 {
+        return Ok(Kernel::none());
+    }
+    let inputs: Vec<&Concrete> = node.inputs.iter().map(|&input| &nodes[input]).collect();
+    let found = match &node.operation {
+        Operation::MatMul(product) => product::matmul(product, &inputs, node, isa, threads)?,
+        Operation::Convolution2d(convolution) => {
+            product::forward(&convolution.options, &inputs, node, isa, threads)?
+        }
+        Operation::Convolution2dInputGradient(gradient) => {
+            product::input_gradient(&gradient.options, &inputs, node, isa, threads)?
+        }
+        Operation::Convolution2dWeightGradient(gradient) => {
+            product::weight_gradient(&gradient.options, &inputs, node, isa, threads)?
+        }
+        Operation::Reduce(reduction) => reduce::reduction(reduction, &inputs, node),
+        Operation::ArgMax(largest) => reduce::largest(largest, &inputs),
+        _ => match rows::kernel(&inputs, node) {
+            Some(kernel) => Some(kernel),
+            None => movement::kernel(&inputs, node, bindings)?,
+        },
+    };
+    match found {
+        Some(kernel) => Ok(kernel),
+        None => Ok(fallback::kernel(&inputs, node, bindings)),
+    }
+}
+
+/// Runs shorter than this, in nanoseconds, stay on the calling thread.
+const WORTH_SHARING: usize = 12_000;

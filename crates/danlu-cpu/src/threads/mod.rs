@@ -1,0 +1,338 @@
+//! A persistent worker pool for regions of tens of microseconds.
+//!
+//! [`Pool::run`] splits tasks `0..n` into one contiguous range per slot, the same ranges every time, so a thread meets the same data in
+//! step after step. A region is announced by a counter (the epoch). Each slot is claimed exactly once per region, by a compare-and-swap
+//! of that slot's own counter from the last epoch to this one: first by the thread of the same number; then by whoever is done, so that
+//! nobody waits for a thread that the operating system has not scheduled. The job is read only after a claim: a region cannot end before
+//! its claimed slots are done, so what a claim reads is alive.
+//!
+//! Idle workers spin for a bounded time and then park. No more workers are woken than the machine runs at once: with more threads than
+//! cores the surplus sleeps, and its slots are taken by those awake. Nothing is allocated in a run.
+
+use std::any::Any;
+use std::cell::UnsafeCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{JoinHandle, Thread};
+use std::time::{Duration, Instant};
+
+#[cfg(test)]
+mod tests;
+
+/// How a [`Pool`] waits.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolOptions {
+    /// Threads that share a region, the caller included; at least 1.
+    pub threads: usize,
+    /// How long an idle worker spins before it parks. A parked worker takes 20-70 microseconds to wake.
+    pub spin: Duration,
+    /// How many threads are kept busy at once, the caller included; `None` is the machine's parallelism.
+    pub awake: Option<usize>,
+}
+
+impl PoolOptions {
+    /// The defaults for a number of threads.
+    pub fn new(threads: usize) -> PoolOptions {
+        PoolOptions {
+            threads,
+            spin: Duration::from_millis(2),
+            awake: None,
+        }
+    }
+}
+
+/// Two cache lines (processors prefetch lines in pairs), so that neighbours do not share one.
+#[repr(align(128))]
+struct Padded<T>(T);
+
+/// What a region runs: `run(slot, task)` for every task.
+#[derive(Clone, Copy)]
+struct Job {
+    run: *const (dyn Fn(usize, usize) + Sync),
+    tasks: usize,
+}
+
+fn nothing(_slot: usize, _task: usize) {}
+
+/// What the caller writes to begin a region.
+struct Announcement {
+    epoch: AtomicU64,
+    job: UnsafeCell<Job>,
+}
+
+struct Worker {
+    parked: AtomicBool,
+}
+
+struct Shared {
+    announcement: Padded<Announcement>,
+    remaining: Padded<AtomicUsize>,
+    slots: Box<[Padded<AtomicU64>]>,
+    workers: Box<[Padded<Worker>]>,
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+    stop: AtomicBool,
+    spin: Duration,
+    awake: usize,
+}
+
+// SAFETY: `job` is written only by the thread that holds `Pool::busy`, while no slot is claimed and unfinished, and is read only between
+// a slot's claim and its end (see `Shared::work`); everything else is atomic or locked.
+unsafe impl Sync for Shared {}
+// SAFETY: the raw pointer in `job` is not owned; it is only followed while the region that lent it runs.
+unsafe impl Send for Shared {}
+
+/// A fixed set of threads that run regions together. Shared freely between threads: a region begun while another one runs (also from
+/// inside a task) runs on the calling thread alone.
+pub struct Pool {
+    shared: Arc<Shared>,
+    handles: Vec<JoinHandle<()>>,
+    unpark: Vec<Thread>,
+    busy: AtomicBool,
+    threads: usize,
+}
+
+impl Pool {
+    /// A pool of that many threads, the caller of [`Pool::run`] included (0 counts as 1). If the operating system refuses a thread,
+    /// the pool works with those it has: results do not depend on it.
+    pub fn new(threads: usize) -> Pool {
+        Pool::with_options(PoolOptions::new(threads))
+    }
+
+    /// A pool with its own waiting times.
+    pub fn with_options(options: PoolOptions) -> Pool {
+        let threads = options.threads.max(1);
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        let shared = Arc::new(Shared {
+            announcement: Padded(Announcement {
+                epoch: AtomicU64::new(0),
+                job: UnsafeCell::new(Job {
+                    run: &nothing,
+                    tasks: 0,
+                }),
+            }),
+            remaining: Padded(AtomicUsize::new(0)),
+            slots: (0..threads).map(|_| Padded(AtomicU64::new(0))).collect(),
+            workers: (1..threads)
+                .map(|_| {
+                    Padded(Worker {
+                        parked: AtomicBool::new(false),
+                    })
+                })
+                .collect(),
+            panic: Mutex::new(None),
+            stop: AtomicBool::new(false),
+            spin: options.spin,
+            awake: options.awake.unwrap_or(cores).max(1),
+        });
+        let mut handles = Vec::with_capacity(threads - 1);
+        for slot in 1..threads {
+            let shared = Arc::clone(&shared);
+            let spawned = std::thread::Builder::new()
+                .name(format!("danlu-worker-{slot}"))
+                .spawn(move || shared.serve(slot));
+            match spawned {
+                Ok(handle) => handles.push(handle),
+                Err(_) => break,
+            }
+        }
+        let unpark = handles
+            .iter()
+            .map(|handle| handle.thread().clone())
+            .collect();
+        Pool {
+            shared,
+            handles,
+            unpark,
+            busy: AtomicBool::new(false),
+            threads,
+        }
+    }
+
+    /// The number of slots that a region is split into: the `threads` that the pool was made with.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Runs `task` for `0..tasks`; slot `t` of `T` gets the range `t * tasks / T .. (t + 1) * tasks / T`, in order.
+    ///
+    /// Returns when all are done. With one thread, one task, or from inside another region, they run here, in order.
+    ///
+    /// # Panics
+    /// If a task panics, its slot stops, the others finish, and the (first) panic goes on here. The pool stays usable.
+    pub fn run(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
+        self.run_with_slot(tasks, &|_, index| task(index));
+    }
+
+    /// As [`Pool::run`], with the slot's number (below [`Pool::threads`]) before the task's: no two threads have the same slot within a
+    /// region, so scratch memory can be kept per slot.
+    pub fn run_with_slot(&self, tasks: usize, task: &(dyn Fn(usize, usize) + Sync)) {
+        if tasks <= 1 || self.threads == 1 || self.busy.swap(true, Ordering::Acquire) {
+            for index in 0..tasks {
+                task(0, index);
+            }
+            return;
+        }
+        let panic = self.region(tasks, task);
+        self.busy.store(false, Ordering::Release);
+        if let Some(panic) = panic {
+            resume_unwind(panic);
+        }
+    }
+
+    /// One region; `busy` is held. Returns the first panic.
+    fn region(
+        &self,
+        tasks: usize,
+        task: &(dyn Fn(usize, usize) + Sync),
+    ) -> Option<Box<dyn Any + Send>> {
+        let shared = &*self.shared;
+        let announcement = &shared.announcement.0;
+        let epoch = announcement.epoch.load(Ordering::Relaxed) + 1;
+        // SAFETY: only the lifetime changes; the pointer is followed only by slots claimed in this region, and this function returns
+        // after all of them are done.
+        let run = unsafe {
+            std::mem::transmute::<
+                *const (dyn Fn(usize, usize) + Sync + '_),
+                *const (dyn Fn(usize, usize) + Sync + 'static),
+            >(task)
+        };
+        // SAFETY: the last region is over (`remaining` was 0), and nobody reads the job without claiming a slot of the new epoch, which
+        // is announced only below.
+        unsafe { *announcement.job.get() = Job { run, tasks } };
+        shared.remaining.0.store(self.threads, Ordering::Relaxed);
+        announcement.epoch.store(epoch, Ordering::SeqCst);
+        let wake = (self.unpark.len()).min(shared.awake - 1);
+        for (worker, thread) in shared.workers.iter().zip(&self.unpark).take(wake) {
+            let parked = &worker.0.parked;
+            if parked.load(Ordering::SeqCst) && parked.swap(false, Ordering::SeqCst) {
+                thread.unpark();
+            }
+        }
+        shared.work(0, epoch);
+        shared.wait_for_the_others();
+        shared
+            .panic
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        for handle in self.handles.drain(..) {
+            handle.thread().unpark();
+            // A worker catches the panics of its tasks, so joining cannot fail.
+            let _ = handle.join();
+        }
+    }
+}
+
+impl Shared {
+    /// A worker's life.
+    fn serve(&self, slot: usize) {
+        let mut seen = 0;
+        while let Some(epoch) = self.next_epoch(slot, seen) {
+            seen = epoch;
+            self.work(slot, epoch);
+        }
+    }
+
+    /// Waits for an epoch after `seen`; `None` when the pool is dropped.
+    fn next_epoch(&self, slot: usize, seen: u64) -> Option<u64> {
+        let epoch = &self.announcement.0.epoch;
+        // The surplus of an oversubscribed pool does not take time from those who work.
+        if slot < self.awake {
+            let begin = Instant::now();
+            loop {
+                for _ in 0..128 {
+                    let now = epoch.load(Ordering::Acquire);
+                    if now != seen {
+                        return Some(now);
+                    }
+                    std::hint::spin_loop();
+                }
+                if self.stop.load(Ordering::Relaxed) {
+                    return None;
+                }
+                if begin.elapsed() > self.spin {
+                    break;
+                }
+            }
+        }
+        let parked = &self.workers[slot - 1].0.parked;
+        loop {
+            // The order matters: the caller announces and then looks at `parked`; here it is the other way round (all sequentially
+            // consistent), so one of the two sees the other.
+            parked.store(true, Ordering::SeqCst);
+            let now = epoch.load(Ordering::SeqCst);
+            let stop = self.stop.load(Ordering::SeqCst);
+            if stop || now != seen {
+                parked.store(false, Ordering::SeqCst);
+                return (!stop).then_some(now);
+            }
+            std::thread::park();
+        }
+    }
+
+    /// Runs the own slot, then every other one that nobody has claimed.
+    fn work(&self, own: usize, epoch: u64) {
+        let count = self.slots.len();
+        for step in 0..count {
+            let slot = if own + step < count {
+                own + step
+            } else {
+                own + step - count
+            };
+            let claim = &self.slots[slot].0;
+            if claim.load(Ordering::Relaxed) == epoch - 1
+                && claim
+                    .compare_exchange(epoch - 1, epoch, Ordering::Acquire, Ordering::Relaxed)
+                    .is_ok()
+            {
+                self.run_slot(slot);
+            }
+        }
+    }
+
+    /// Runs the tasks of a slot that this thread has just claimed.
+    fn run_slot(&self, slot: usize) {
+        // SAFETY: the claim was of the epoch that this thread saw announced, so the job written before it is visible, and it stays as it
+        // is until `remaining` reaches 0, which this slot's end is needed for.
+        let job = unsafe { *self.announcement.0.job.get() };
+        let count = self.slots.len();
+        let (from, to) = (slot * job.tasks / count, (slot + 1) * job.tasks / count);
+        if from < to {
+            // SAFETY: as above: the closure is borrowed by the caller until the region ends.
+            let run = unsafe { &*job.run };
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                for task in from..to {
+                    run(slot, task);
+                }
+            }));
+            if let Err(panic) = result {
+                self.panic
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .get_or_insert(panic);
+            }
+        }
+        self.remaining.0.fetch_sub(1, Ordering::Release);
+    }
+
+    /// Waits until every slot is done. All are claimed by now; a claimer may have lost its core, so after a while the caller offers its
+    /// own.
+    fn wait_for_the_others(&self) {
+        let mut spins = 0_u32;
+        while self.remaining.0.load(Ordering::Acquire) != 0 {
+            spins += 1;
+            if spins < 4096 {
+                std::hint::spin_loop();
+            } else {
+                std::thread::yield_now();
+            }
+        }
+    }
+}

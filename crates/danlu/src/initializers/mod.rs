@@ -1,0 +1,356 @@
+//! How parameters begin: Keras' initializers, drawn from counter-based random numbers that belong to the seed, the layer
+//! and the weight, so that a layer begins with the same bits wherever it stands.
+
+mod draw;
+mod json;
+
+use danlu_graph::Tensor;
+use danlu_graph::operations::random::{key, stream};
+
+use crate::choice::{Choice, FromName};
+use crate::{Error, Result};
+
+use draw::Draw;
+
+/// Which fan scales a [`Initializer::VarianceScaling`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FanMode {
+    /// Inputs of one unit.
+    FanIn,
+    /// Outputs that one input goes to.
+    FanOut,
+    /// Their mean.
+    FanAverage,
+}
+
+/// The distribution of a [`Initializer::VarianceScaling`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Distribution {
+    /// Normal, cut at two sigma and widened so that its variance is the wanted one.
+    TruncatedNormal,
+    /// Normal.
+    UntruncatedNormal,
+    /// Uniform.
+    Uniform,
+}
+
+/// How a parameter begins (Keras 3.15's `keras.initializers`).
+///
+/// For a kernel of shape `(..., a, b)` with `r` elements on the axes before, `fan_in` is `a r` and `fan_out` is `b r`
+/// (Keras' rule, groups included: `a` is the channels of one group). A `seed` of an initializer stands for the model's.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Initializer {
+    /// 0.
+    Zeros,
+    /// 1.
+    Ones,
+    /// This number.
+    Constant {
+        /// The number.
+        value: f64,
+    },
+    /// Normal numbers.
+    RandomNormal {
+        /// Their mean.
+        mean: f64,
+        /// Their standard deviation.
+        stddev: f64,
+        /// A seed of their own.
+        seed: Option<i64>,
+    },
+    /// Uniform numbers.
+    RandomUniform {
+        /// The smallest.
+        minval: f64,
+        /// The largest.
+        maxval: f64,
+        /// A seed of their own.
+        seed: Option<i64>,
+    },
+    /// Normal numbers of which those beyond two standard deviations are drawn again.
+    TruncatedNormal {
+        /// Their mean.
+        mean: f64,
+        /// The standard deviation before the cut.
+        stddev: f64,
+        /// A seed of their own.
+        seed: Option<i64>,
+    },
+    /// Numbers of variance `scale / fan`.
+    VarianceScaling {
+        /// The factor.
+        scale: f64,
+        /// Which fan.
+        mode: FanMode,
+        /// Which distribution.
+        distribution: Distribution,
+        /// A seed of their own.
+        seed: Option<i64>,
+    },
+    /// Uniform, variance `2 / (fan_in + fan_out)` (Glorot and Bengio 2010).
+    GlorotUniform {
+        /// A seed of their own.
+        seed: Option<i64>,
+    },
+    /// Truncated normal, variance `2 / (fan_in + fan_out)`.
+    GlorotNormal {
+        /// A seed of their own.
+        seed: Option<i64>,
+    },
+    /// Uniform, variance `2 / fan_in` (He et al. 2015).
+    HeUniform {
+        /// A seed of their own.
+        seed: Option<i64>,
+    },
+    /// Truncated normal, variance `2 / fan_in`.
+    HeNormal {
+        /// A seed of their own.
+        seed: Option<i64>,
+    },
+    /// Uniform, variance `1 / fan_in` (LeCun et al. 1998).
+    LecunUniform {
+        /// A seed of their own.
+        seed: Option<i64>,
+    },
+    /// Truncated normal, variance `1 / fan_in`.
+    LecunNormal {
+        /// A seed of their own.
+        seed: Option<i64>,
+    },
+    /// An orthogonal matrix of all axes but the last by the last (Saxe et al. 2014).
+    Orthogonal {
+        /// A factor.
+        gain: f64,
+        /// A seed of their own.
+        seed: Option<i64>,
+    },
+}
+
+/// The standard deviation of a standard normal distribution cut at two sigma.
+const TRUNCATED_DEVIATION: f64 = 0.879_625_66;
+
+impl Initializer {
+    /// The values of a parameter of this shape; `path`, such as `dense/kernel`, and `seed` decide random ones.
+    ///
+    /// # Errors
+    /// The shape is too large for memory; an orthogonal matrix of fewer than two axes.
+    pub fn values(&self, shape: &[usize], seed: u64, path: &str) -> Result<Tensor> {
+        let count = danlu_graph::tensor::element_count(shape)?;
+        if Vec::<f32>::new().try_reserve_exact(count).is_err() {
+            return Err(Error::mismatch(
+                format!("the parameter `{path}` of shape {shape:?}"),
+                "one that fits into memory",
+                format!("{} bytes", 4 * count),
+                "make the layer smaller",
+            ));
+        }
+        let seed = match self.seed() {
+            Some(own) => own as u64,
+            None => seed,
+        };
+        let mut draw = Draw::new(key(seed, stream(path, 0)));
+        let (fan_in, fan_out) = fans(shape);
+        let scaled = |scale: f64, mode: FanMode| {
+            let fan = match mode {
+                FanMode::FanIn => fan_in,
+                FanMode::FanOut => fan_out,
+                FanMode::FanAverage => (fan_in + fan_out) / 2.0,
+            };
+            (scale / fan.max(1.0)).sqrt()
+        };
+        let root_three = 3f64.sqrt();
+        use FanMode::{FanAverage, FanIn};
+        let values = match *self {
+            Initializer::Zeros => vec![0.0; count],
+            Initializer::Ones => vec![1.0; count],
+            Initializer::Constant { value } => vec![value as f32; count],
+            Initializer::RandomNormal { mean, stddev, .. } => draw.normal(count, mean, stddev),
+            Initializer::RandomUniform { minval, maxval, .. } => {
+                draw.uniform(count, minval, maxval)
+            }
+            Initializer::TruncatedNormal { mean, stddev, .. } => {
+                draw.truncated_normal(count, mean, stddev)
+            }
+            Initializer::VarianceScaling {
+                scale,
+                mode,
+                distribution,
+                ..
+            } => {
+                let deviation = scaled(scale, mode);
+                match distribution {
+                    Distribution::Uniform => {
+                        draw.uniform(count, -root_three * deviation, root_three * deviation)
+                    }
+                    Distribution::UntruncatedNormal => draw.normal(count, 0.0, deviation),
+                    Distribution::TruncatedNormal => {
+                        draw.truncated_normal(count, 0.0, deviation / TRUNCATED_DEVIATION)
+                    }
+                }
+            }
+            Initializer::GlorotUniform { .. } => {
+                let limit = root_three * scaled(1.0, FanAverage);
+                draw.uniform(count, -limit, limit)
+            }
+            Initializer::HeUniform { .. } => {
+                let limit = root_three * scaled(2.0, FanIn);
+                draw.uniform(count, -limit, limit)
+            }
+            Initializer::LecunUniform { .. } => {
+                let limit = root_three * scaled(1.0, FanIn);
+                draw.uniform(count, -limit, limit)
+            }
+            Initializer::GlorotNormal { .. } => {
+                draw.truncated_normal(count, 0.0, scaled(1.0, FanAverage) / TRUNCATED_DEVIATION)
+            }
+            Initializer::HeNormal { .. } => {
+                draw.truncated_normal(count, 0.0, scaled(2.0, FanIn) / TRUNCATED_DEVIATION)
+            }
+            Initializer::LecunNormal { .. } => {
+                draw.truncated_normal(count, 0.0, scaled(1.0, FanIn) / TRUNCATED_DEVIATION)
+            }
+            Initializer::Orthogonal { gain, .. } => {
+                let Some((&columns, leading)) = shape.split_last().filter(|_| shape.len() > 1)
+                else {
+                    return Err(Error::mismatch(
+                        "the orthogonal initializer",
+                        "a parameter of at least two axes",
+                        format!("shape {shape:?}"),
+                        "",
+                    ));
+                };
+                draw.orthogonal(leading.iter().product(), columns, gain)
+            }
+        };
+        Ok(Tensor::from_f32(shape, values)?)
+    }
+
+    fn seed(&self) -> Option<i64> {
+        use Initializer::*;
+        match *self {
+            Zeros | Ones | Constant { .. } => None,
+            RandomNormal { seed, .. }
+            | RandomUniform { seed, .. }
+            | TruncatedNormal { seed, .. }
+            | VarianceScaling { seed, .. }
+            | GlorotUniform { seed }
+            | GlorotNormal { seed }
+            | HeUniform { seed }
+            | HeNormal { seed }
+            | LecunUniform { seed }
+            | LecunNormal { seed }
+            | Orthogonal { seed, .. } => seed,
+        }
+    }
+}
+
+/// `(fan_in, fan_out)` of a parameter of this shape.
+fn fans(shape: &[usize]) -> (f64, f64) {
+    match *shape {
+        [] => (1.0, 1.0),
+        [only] => (only as f64, only as f64),
+        [ref rest @ .., input, output] => {
+            let field: usize = rest.iter().product();
+            ((input * field) as f64, (output * field) as f64)
+        }
+    }
+}
+
+impl FromName for Initializer {
+    fn from_name(name: &str) -> Result<Initializer> {
+        json::from_parts("", name, crate::Config::new(), false)
+    }
+}
+
+impl From<Initializer> for Choice<Initializer> {
+    fn from(initializer: Initializer) -> Choice<Initializer> {
+        Choice::Value(initializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moments(initializer: &Initializer, shape: &[usize]) -> (f64, f64, f64, f64) {
+        let tensor = initializer.values(shape, 1, "layer/kernel").unwrap();
+        let values = tensor.to_f64();
+        let count = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count;
+        let fourth = values.iter().map(|x| (x - mean).powi(4)).sum::<f64>() / count;
+        let largest = values.iter().fold(0f64, |a, b| a.max(b.abs()));
+        (mean, variance.sqrt(), fourth / variance.powi(2), largest)
+    }
+
+    #[test]
+    fn deviations_and_shapes_are_those_of_keras() {
+        // (3, 3, 16, 32): fan_in 144, fan_out 288.
+        let shape = [3, 3, 16, 32];
+        for (name, deviation, kurtosis) in [
+            ("glorot_uniform", (1f64 / 216.0).sqrt(), 1.8),
+            ("he_uniform", (2f64 / 144.0).sqrt(), 1.8),
+            ("lecun_uniform", (1f64 / 144.0).sqrt(), 1.8),
+            ("glorot_normal", (1f64 / 216.0).sqrt(), 2.37),
+            ("he_normal", (2f64 / 144.0).sqrt(), 2.37),
+            ("lecun_normal", (1f64 / 144.0).sqrt(), 2.37),
+            ("random_normal", 0.05, 3.0),
+            ("random_uniform", 0.05 / 3f64.sqrt(), 1.8),
+            ("truncated_normal", 0.05 * TRUNCATED_DEVIATION, 2.37),
+        ] {
+            let initializer = Initializer::from_name(name).unwrap();
+            let (mean, found, shape_of, _) = moments(&initializer, &shape);
+            assert!(
+                mean.abs() < 4.0 * deviation / 4608f64.sqrt(),
+                "{name}: mean {mean}"
+            );
+            assert!(
+                (found / deviation - 1.0).abs() < 0.04,
+                "{name}: {found} for {deviation}"
+            );
+            assert!(
+                (shape_of - kurtosis).abs() < 0.25,
+                "{name}: kurtosis {shape_of}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_orthogonal_matrix_is_orthogonal() {
+        for shape in [[7, 4], [4, 7]] {
+            let initializer = Initializer::Orthogonal {
+                gain: 2.0,
+                seed: None,
+            };
+            let tensor = initializer.values(&shape, 3, "a/kernel").unwrap();
+            let (rows, columns) = (shape[0], shape[1]);
+            let at = |i: usize, j: usize| tensor.get_f64(i * columns + j);
+            let small = rows.min(columns);
+            for a in 0..small {
+                for b in 0..small {
+                    let dot: f64 = if rows >= columns {
+                        (0..rows).map(|i| at(i, a) * at(i, b)).sum()
+                    } else {
+                        (0..columns).map(|j| at(a, j) * at(b, j)).sum()
+                    };
+                    let expected = if a == b { 4.0 } else { 0.0 };
+                    assert!((dot - expected).abs() < 1e-5, "{shape:?} {a} {b}: {dot}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_seed_and_the_path_decide() {
+        let glorot = Initializer::GlorotUniform { seed: None };
+        let first = glorot.values(&[4, 4], 0, "dense/kernel").unwrap();
+        assert_eq!(first, glorot.values(&[4, 4], 0, "dense/kernel").unwrap());
+        assert_ne!(first, glorot.values(&[4, 4], 1, "dense/kernel").unwrap());
+        assert_ne!(first, glorot.values(&[4, 4], 0, "dense_1/kernel").unwrap());
+        let own = Initializer::GlorotUniform { seed: Some(1) };
+        assert_eq!(
+            own.values(&[4, 4], 0, "a").unwrap(),
+            glorot.values(&[4, 4], 1, "a").unwrap()
+        );
+    }
+}

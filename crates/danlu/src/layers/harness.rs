@@ -1,0 +1,200 @@
+//! What every layer's test goes through: its config survives, its parameters are trained, gradients agree with finite
+//! differences in f64.
+
+use std::cell::Cell;
+
+use danlu_graph::reference::{Array, ReferenceExecutor};
+use danlu_graph::{Bindings, DType, Executor, Graph, Program, Shape, Tensor, Value, gradients};
+
+use super::{BuildContext, CallContext, Layer, LayerSpec, Parameter, RandomInputs, state_name};
+use crate::Model;
+use crate::prelude::*;
+
+const BATCH: usize = 2;
+
+/// Checks a layer for examples of this shape.
+pub fn check(layer: impl Layer, example: &[usize]) {
+    let mut layer: Box<dyn Layer> = Box::new(layer);
+    config_survives(&*layer);
+    let parameters = build(&mut *layer, example);
+    gradients_agree(&*layer, &parameters, example);
+    drop(parameters);
+    training_lowers_the_loss(layer, example);
+}
+
+/// Checks that a model with this layer cannot be built, and that the error says `part`.
+pub fn refuses(layer: impl Layer, example: &[usize], part: &str) {
+    let mut model = Sequential::new();
+    model.add(Input::new(example));
+    model.add(layer);
+    let error = model.build().unwrap_err().to_string();
+    assert!(error.contains(part), "{error}");
+}
+
+/// The layer's output for ones, in training, at this step.
+pub fn call_in_training(layer: impl Layer, example: &[usize], step: i64) -> Tensor {
+    let mut layer: Box<dyn Layer> = Box::new(layer);
+    let parameters = build(&mut *layer, example);
+    let (program, _) = program(&*layer, &parameters, example, false);
+    let mut shape = vec![BATCH];
+    shape.extend(example);
+    let ones = Tensor::from_f32(&shape, vec![1.0; shape.iter().product()]).unwrap();
+    let number = |number: i64| Tensor::from_i64(&[], vec![number]).unwrap();
+    let mut executor = ReferenceExecutor::new();
+    let plan = executor.compile(&program, &Bindings::batch(BATCH)).unwrap();
+    let mut outputs = vec![Tensor::zeros(&shape, DType::F32).unwrap()];
+    let inputs = [&ones, &number(7), &number(step), &number(0)];
+    executor.run(plan, &inputs, &mut outputs).unwrap();
+    outputs.remove(0)
+}
+
+fn config_survives(layer: &dyn Layer) {
+    let class = layer.class_name();
+    let again = LayerSpec::from_arguments(class, layer.config()).unwrap();
+    assert_eq!(again.layer.config(), layer.config(), "{class}");
+}
+
+fn build(layer: &mut dyn Layer, example: &[usize]) -> Vec<Parameter> {
+    let mut context = BuildContext::default();
+    layer
+        .build(&mut context, &[Shape::batch_of(example)])
+        .unwrap();
+    context.parameters
+}
+
+/// A program of the layer in training: outputs `y` and, where asked for, `sum y^2` and its gradients with respect to the
+/// input and each parameter. Inputs: x, seed, step, first example.
+fn program(
+    layer: &dyn Layer,
+    parameters: &[Parameter],
+    example: &[usize],
+    differentiate: bool,
+) -> (Program, Vec<String>) {
+    let graph = Graph::new();
+    let x = graph
+        .input("x", Shape::batch_of(example), DType::F32)
+        .unwrap();
+    let number = |name| graph.input(name, Shape::scalar(), DType::I64).unwrap();
+    let random = RandomInputs {
+        seed: number("seed"),
+        step: number("step"),
+        first_example: number("first_example"),
+    };
+    let context = CallContext {
+        graph: &graph,
+        path: "layer",
+        training: true,
+        parameters,
+        random: Some(&random),
+        draws: Cell::new(0),
+    };
+    let y = layer.call(&context, std::slice::from_ref(&x)).unwrap();
+    let inputs = [&x, &random.seed, &random.step, &random.first_example];
+    if !differentiate {
+        return (
+            Program::new(&graph, &inputs, &[("y", &y)], &[]).unwrap(),
+            Vec::new(),
+        );
+    }
+    let loss = y.square().unwrap().sum_all().unwrap();
+    let names: Vec<String> = parameters
+        .iter()
+        .map(|p| state_name("layer", &p.name))
+        .collect();
+    let states: Vec<Value> = parameters
+        .iter()
+        .map(|p| {
+            graph
+                .state(&state_name("layer", &p.name), &p.shape, DType::F32)
+                .unwrap()
+        })
+        .collect();
+    let with_respect_to: Vec<&Value> = std::iter::once(&x).chain(&states).collect();
+    let slopes = gradients(&loss, &with_respect_to).unwrap();
+    let mut outputs = vec![("loss", &loss)];
+    outputs.extend(slopes.iter().map(|slope| ("slope", slope)));
+    (Program::new(&graph, &inputs, &outputs, &[]).unwrap(), names)
+}
+
+fn numbers(shape: &[usize], start: usize) -> Array {
+    let count: usize = shape.iter().product();
+    let data = (start..start + count).map(|i| ((i * 7919 + 13) % 101) as f64 / 50.0 - 1.0 + 0.003);
+    Array::new(shape.to_vec(), DType::F32, data.collect())
+}
+
+fn gradients_agree(layer: &dyn Layer, parameters: &[Parameter], example: &[usize]) {
+    let (program, names) = program(layer, parameters, example, true);
+    let bindings = Bindings::batch(BATCH);
+    let mut executor = ReferenceExecutor::new();
+    for (index, (name, parameter)) in names.iter().zip(parameters).enumerate() {
+        executor.set_state(name, numbers(&parameter.shape, 31 * (index + 1)));
+    }
+    let mut shape = vec![BATCH];
+    shape.extend(example);
+    let number = |number: f64| Array::scalar(number, DType::I64);
+    let mut inputs = vec![numbers(&shape, 0), number(7.0), number(0.0), number(0.0)];
+    let output = |values: &[Array], place: usize| values[program.outputs()[place].node].clone();
+    let values = executor.evaluate(&program, &bindings, &inputs).unwrap();
+    let slopes: Vec<Array> = (0..=names.len())
+        .map(|place| output(&values, place + 1))
+        .collect();
+    let step = 1e-5;
+    for (place, slope) in slopes.iter().enumerate() {
+        let count = slope.data.len();
+        for element in (0..count).step_by(count.div_ceil(12)) {
+            let mut loss_at = |offset: f64| {
+                if place == 0 {
+                    let kept = inputs[0].data[element];
+                    inputs[0].data[element] = kept + offset;
+                    let values = executor.evaluate(&program, &bindings, &inputs).unwrap();
+                    inputs[0].data[element] = kept;
+                    return output(&values, 0).data[0];
+                }
+                let name = &names[place - 1];
+                let kept = executor.state(name).unwrap().clone();
+                let mut moved = kept.clone();
+                moved.data[element] += offset;
+                executor.set_state(name, moved);
+                let values = executor.evaluate(&program, &bindings, &inputs).unwrap();
+                executor.set_state(name, kept);
+                output(&values, 0).data[0]
+            };
+            let expected = (loss_at(step) - loss_at(-step)) / (2.0 * step);
+            let found = slope.data[element];
+            assert!(
+                (found - expected).abs() <= 1e-5 * expected.abs().max(1.0),
+                "{}: gradient {place}, element {element}: {found}, by differences {expected}",
+                layer.class_name(),
+            );
+        }
+    }
+}
+
+/// The layer between a flat dense layer's output and targets; at least its own model must learn.
+fn training_lowers_the_loss(layer: Box<dyn Layer>, example: &[usize]) {
+    let class = layer.class_name().to_owned();
+    let mut model = Sequential::new();
+    model.add(Input::new(example));
+    model.add(layer);
+    model.add(Flatten::new());
+    model.add(Dense::new(2));
+    model
+        .compile(Adam::new(0.05), "mse", Vec::<&str>::new())
+        .unwrap();
+    let mut shape = vec![6];
+    shape.extend(example);
+    let x = numbers(&shape, 5).to_tensor().unwrap();
+    let y = numbers(&[6, 2], 3).to_tensor().unwrap();
+    let model: &mut Model = &mut model;
+    let before = model
+        .evaluate((&x, &y), EvaluateOptions::new())
+        .unwrap()
+        .loss();
+    let options = FitOptions::new().epochs(8).batch_size(6).verbose(false);
+    model.fit((&x, &y), options).unwrap();
+    let after = model
+        .evaluate((&x, &y), EvaluateOptions::new())
+        .unwrap()
+        .loss();
+    assert!(after < before, "{class}: {before} to {after}");
+}

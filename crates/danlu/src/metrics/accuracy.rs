@@ -1,0 +1,115 @@
+//! Shares of right predictions.
+
+use danlu_graph::{DType, Value};
+
+use super::MetricFunction;
+use crate::losses::{align, shapes_differ, without_last};
+use crate::{Config, Result, config};
+
+/// Whether `y_pred > threshold` is `y_true`, for each element (Keras' `BinaryAccuracy`).
+#[derive(Clone, Debug)]
+pub struct BinaryAccuracy {
+    pub(super) threshold: f64,
+}
+
+impl BinaryAccuracy {
+    /// With the threshold 0.5.
+    pub fn new() -> BinaryAccuracy {
+        BinaryAccuracy { threshold: 0.5 }
+    }
+
+    /// The smallest number that still counts as 0; 0 for logits. Default 0.5.
+    #[must_use]
+    pub fn threshold(mut self, threshold: f64) -> BinaryAccuracy {
+        self.threshold = threshold;
+        self
+    }
+}
+
+impl Default for BinaryAccuracy {
+    fn default() -> BinaryAccuracy {
+        BinaryAccuracy::new()
+    }
+}
+
+impl MetricFunction for BinaryAccuracy {
+    fn class_name(&self) -> &str {
+        "BinaryAccuracy"
+    }
+    fn name(&self) -> &str {
+        "binary_accuracy"
+    }
+    fn config(&self) -> Config {
+        config! { "threshold": self.threshold }
+    }
+    fn values(&self, y_true: &Value, y_pred: &Value) -> Result<Value> {
+        let (y_true, y_pred) = align(self.name(), y_true, y_pred)?;
+        let threshold = y_pred.graph().scalar(self.threshold, y_pred.dtype())?;
+        let said = y_pred.greater(&threshold)?.cast(DType::F32)?;
+        Ok(said.equal(&y_true.cast(DType::F32)?)?.cast(DType::F32)?)
+    }
+}
+
+/// Whether the largest prediction stands where the largest target stands (Keras' `CategoricalAccuracy`).
+#[derive(Clone, Debug, Default)]
+pub struct CategoricalAccuracy {}
+
+impl MetricFunction for CategoricalAccuracy {
+    fn class_name(&self) -> &str {
+        "CategoricalAccuracy"
+    }
+    fn name(&self) -> &str {
+        "categorical_accuracy"
+    }
+    fn config(&self) -> Config {
+        Config::new()
+    }
+    fn values(&self, y_true: &Value, y_pred: &Value) -> Result<Value> {
+        let (y_true, y_pred) = align(self.name(), y_true, y_pred)?;
+        let right = y_pred.argmax(-1)?.equal(&y_true.argmax(-1)?)?;
+        Ok(right.cast(DType::F32)?)
+    }
+}
+
+/// Whether the largest prediction stands at the target, a class index (Keras' `SparseCategoricalAccuracy`).
+#[derive(Clone, Debug, Default)]
+pub struct SparseCategoricalAccuracy {}
+
+impl MetricFunction for SparseCategoricalAccuracy {
+    fn class_name(&self) -> &str {
+        "SparseCategoricalAccuracy"
+    }
+    fn name(&self) -> &str {
+        "sparse_categorical_accuracy"
+    }
+    fn config(&self) -> Config {
+        Config::new()
+    }
+    fn values(&self, y_true: &Value, y_pred: &Value) -> Result<Value> {
+        let expected = without_last(&y_pred.shape());
+        let mut classes = y_true.clone();
+        let last_is_one = |value: &Value| value.shape().dims().last().is_some_and(|d| d.is_one());
+        if classes.shape().rank() == y_pred.shape().rank() && last_is_one(&classes) {
+            classes = classes.reshape(&without_last(&classes.shape()))?;
+        }
+        if classes.shape() != expected {
+            let advice = "targets are one class index for each example";
+            return Err(shapes_differ(self.name(), y_true, y_pred, advice));
+        }
+        let said = y_pred.argmax(-1)?;
+        let right = said.equal(&classes.cast(said.dtype())?)?;
+        Ok(right.cast(DType::F32)?)
+    }
+}
+
+/// What `accuracy` means for these shapes (Keras' `is_binary_or_sparse_categorical`).
+pub(super) fn by_shapes(y_true: &Value, y_pred: &Value) -> Box<dyn MetricFunction> {
+    let last_is_one = |value: &Value| value.shape().dims().last().is_some_and(|d| d.is_one());
+    if last_is_one(y_pred) {
+        Box::new(BinaryAccuracy::new())
+    } else if y_true.shape().rank() < y_pred.shape().rank() || last_is_one(y_true) {
+        Box::new(SparseCategoricalAccuracy {})
+    } else {
+        Box::new(CategoricalAccuracy {})
+    }
+}

@@ -1,0 +1,322 @@
+//! Models: graphs of layers. A [`Sequential`] is a chain; everything else works on the graph.
+
+mod build;
+mod forward;
+mod keras;
+mod saving;
+mod sequential;
+mod summary;
+mod weights;
+
+use danlu_graph::operations::{Operation, UnaryKind};
+use danlu_graph::{DType, Executor, Graph, Shape};
+
+use crate::activations::Activation;
+use crate::layers::{Layer, LayerSpec, Parameter, state_name};
+use crate::training::{Compiled, PlanCache};
+use crate::{Config, Error, Result};
+
+pub use saving::LoadOptions;
+pub use sequential::Sequential;
+
+/// Where a layer's input comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The model's input of this number.
+    Input(usize),
+    /// The output of this layer.
+    Layer(usize),
+}
+
+/// A layer in its place.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub layer: Box<dyn Layer>,
+    pub name: String,
+    pub trainable: bool,
+    pub inputs: Vec<Source>,
+    pub parameters: Vec<Parameter>,
+    pub input_shape: Option<Shape>,
+    pub output_shape: Option<Shape>,
+    /// The input's shape as a file says, without the axis of examples.
+    pub built_with: Option<Vec<usize>>,
+    /// Whether its parameters are in the executor.
+    pub has_state: bool,
+}
+
+impl Node {
+    /// The layer as errors call it: `conv2d (Conv2D)`.
+    pub(crate) fn title(&self) -> String {
+        format!("layer {} ({})", self.name, self.layer.class_name())
+    }
+
+    /// The names of the layer's parameters in the executor, with the parameters.
+    pub(crate) fn states(&self) -> impl Iterator<Item = (String, &Parameter)> {
+        self.parameters
+            .iter()
+            .map(|parameter| (state_name(&self.name, &parameter.name), parameter))
+    }
+}
+
+/// A graph of layers with its parameters, and, once compiled, an optimizer, a loss and metrics.
+pub struct Model {
+    pub(crate) name: String,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) seed: u64,
+    pub(crate) executor: Option<Box<dyn Executor>>,
+    pub(crate) built: bool,
+    pub(crate) compiled: Option<Compiled>,
+    pub(crate) plans: PlanCache,
+    pub(crate) metadata: Config,
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Model {
+    /// A model without layers. [`Sequential`] is how chains are made.
+    pub(crate) fn empty(name: &str) -> Model {
+        Model {
+            name: name.to_owned(),
+            nodes: Vec::new(),
+            seed: 0,
+            executor: None,
+            built: false,
+            compiled: None,
+            plans: PlanCache::default(),
+            metadata: Config::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// A chain of layers given by type and arguments, as a recipe writes them.
+    ///
+    /// ```
+    /// use danlu::{Model, config};
+    /// let model = Model::from_layers([
+    ///     ("Input".to_owned(), config! { "shape": [4] }),
+    ///     ("Dense".to_owned(), config! { "units": 3, "activation": "softmax" }),
+    /// ])?;
+    /// assert_eq!(model.layer_names(), ["input_layer", "dense"]);
+    /// # Ok::<(), danlu::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// There is no such type or argument, or an argument has a value that it cannot have; the error says which layer,
+    /// counted from 0.
+    pub fn from_layers(layers: impl IntoIterator<Item = (String, Config)>) -> Result<Model> {
+        let mut model = Model::empty("sequential");
+        for (index, (class_name, arguments)) in layers.into_iter().enumerate() {
+            let spec = LayerSpec::from_arguments(&class_name, arguments)
+                .map_err(|error| error.in_layer(&format!("layer {index} ({class_name})")))?;
+            model.append(spec);
+        }
+        Ok(model)
+    }
+
+    /// Appends a layer to the chain.
+    pub(crate) fn append(&mut self, spec: LayerSpec) {
+        // Parameters that are there stay; plans and the optimizer's state belong to the model as it was.
+        self.plans.clear(self.executor.as_deref_mut());
+        self.remove_optimizer_state();
+        let inputs = match self.nodes.len() {
+            0 => Source::Input(0),
+            count => Source::Layer(count - 1),
+        };
+        let name = match spec.name {
+            Some(name) => name,
+            None => self.free_name(&crate::config::snake_case(spec.layer.class_name())),
+        };
+        self.nodes.push(Node {
+            layer: spec.layer,
+            name,
+            trainable: spec.trainable,
+            inputs: vec![inputs],
+            parameters: Vec::new(),
+            input_shape: None,
+            output_shape: None,
+            built_with: spec.built_with,
+            has_state: false,
+        });
+        self.built = false;
+    }
+
+    /// `dense`, or the first of `dense_1`, `dense_2`, ... that no layer has.
+    fn free_name(&self, base: &str) -> String {
+        let taken = |name: &str| self.nodes.iter().any(|node| node.name == name);
+        if !taken(base) {
+            return base.to_owned();
+        }
+        let mut number = 1;
+        loop {
+            let name = format!("{base}_{number}");
+            if !taken(&name) {
+                return name;
+            }
+            number += 1;
+        }
+    }
+
+    /// The model's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Gives the model a name.
+    pub fn set_name(&mut self, name: &str) {
+        self.name = name.to_owned();
+    }
+
+    /// The layers' names, in order.
+    pub fn layer_names(&self) -> Vec<&str> {
+        self.nodes.iter().map(|node| node.name.as_str()).collect()
+    }
+
+    /// A layer by its name.
+    pub fn layer(&self, name: &str) -> Option<&dyn Layer> {
+        let node = self.nodes.iter().find(|node| node.name == name)?;
+        Some(&*node.layer)
+    }
+
+    /// The layers with their names, in order.
+    pub fn layers(&self) -> impl Iterator<Item = (&str, &dyn Layer)> {
+        self.nodes
+            .iter()
+            .map(|node| (node.name.as_str(), &*node.layer))
+    }
+
+    /// The seed of initializers, and of `fit` where it is given none. Default 0.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Sets the seed; parameters that exist already stay as they are.
+    pub fn set_seed(&mut self, seed: u64) {
+        self.seed = seed;
+    }
+
+    /// Whether the parameters exist.
+    pub fn is_built(&self) -> bool {
+        self.built
+    }
+
+    /// Whether the model has an optimizer, a loss and metrics.
+    pub fn is_compiled(&self) -> bool {
+        self.compiled.is_some()
+    }
+
+    /// What a user should know about the model, found while compiling; each says how to fix it.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// What Keras has no place for (pixel scale, class names, recipe, ...): saved with the model under `danlu`.
+    pub fn metadata(&self) -> &Config {
+        &self.metadata
+    }
+
+    /// As [`metadata`](Self::metadata), to change.
+    pub fn metadata_mut(&mut self) -> &mut Config {
+        &mut self.metadata
+    }
+
+    /// The shape of one example, without the axis of examples, where it is known.
+    pub fn input_shape(&self) -> Option<Vec<usize>> {
+        let first = self.nodes.first()?;
+        if let Some(shape) = first.layer.input_shape() {
+            return Some(shape.to_vec());
+        }
+        if let Some(shape) = &first.input_shape {
+            return Shape::from(shape.dims()[1..].to_vec()).as_fixed();
+        }
+        first.built_with.clone()
+    }
+
+    /// The shape of one output, without the axis of examples; `None` before [`build`](Self::build).
+    pub fn output_shape(&self) -> Option<Vec<usize>> {
+        let shape = self.nodes.last()?.output_shape.as_ref()?;
+        Shape::from(shape.dims()[1..].to_vec()).as_fixed()
+    }
+
+    /// The activation that made the model's output, where one did: softmax and sigmoid give probabilities.
+    ///
+    /// # Errors
+    /// The model is not built.
+    pub fn output_activation(&self) -> Result<Option<Activation>> {
+        self.require_built("output_activation")?;
+        let graph = Graph::new();
+        let example = self.input_shape().unwrap_or_default();
+        let input = graph.input("x", Shape::batch_of(&example), DType::F32)?;
+        let output = self.forward(&graph, &input, false, None)?;
+        Ok(match output.operation() {
+            Operation::Softmax(_) => Some(Activation::Softmax),
+            Operation::Unary(unary) => match unary.kind {
+                UnaryKind::Sigmoid => Some(Activation::Sigmoid),
+                UnaryKind::Relu => Some(Activation::Relu),
+                UnaryKind::Tanh => Some(Activation::Tanh),
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+
+    /// Runs the model on this device from now on; parameters and optimizer state move along.
+    ///
+    /// # Errors
+    /// The device has no memory for them.
+    pub fn set_executor(&mut self, mut executor: Box<dyn Executor>) -> Result<()> {
+        if let Some(old) = &self.executor {
+            for name in self.state_names() {
+                executor.create_state(&name, &old.read_state(&name)?)?;
+            }
+        }
+        self.plans.clear(self.executor.as_deref_mut());
+        self.executor = Some(executor);
+        Ok(())
+    }
+
+    /// The device, with threads and instruction set, as text; the default one is started if there is none yet.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn device(&mut self) -> Result<String> {
+        Ok(self.executor()?.describe())
+    }
+
+    pub(crate) fn executor(&mut self) -> Result<&mut (dyn Executor + 'static)> {
+        if self.executor.is_none() {
+            self.executor = Some(crate::executor::default_executor()?);
+        }
+        match &mut self.executor {
+            Some(executor) => Ok(&mut **executor),
+            None => Err(Error::NotReady {
+                action: "executor",
+                problem: "no device could be started".to_owned(),
+                advice: "give one with set_executor".to_owned(),
+            }),
+        }
+    }
+
+    /// The names of everything that the model keeps in the executor.
+    fn state_names(&self) -> Vec<String> {
+        if !self.built {
+            return Vec::new();
+        }
+        let parameters = self
+            .nodes
+            .iter()
+            .flat_map(|node| node.states().map(|(name, _)| name).collect::<Vec<_>>());
+        let mut names: Vec<String> = parameters.collect();
+        names.extend(self.optimizer_state_names());
+        names
+    }
+}
+
+impl std::fmt::Debug for Model {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            formatter,
+            "Model({}: {})",
+            self.name,
+            self.layer_names().join(", ")
+        )
+    }
+}

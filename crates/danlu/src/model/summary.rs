@@ -1,0 +1,173 @@
+//! A model as a table, as Keras prints it.
+
+use std::fmt::Write as _;
+
+use danlu_graph::Dim;
+
+use super::{Model, Node};
+
+/// The widths of Keras' columns on a terminal of 76 characters.
+const WIDTHS: [usize; 3] = [31, 22, 13];
+
+impl Model {
+    /// The layers with their output shapes and numbers of parameters, as Keras' `summary` prints them; optimizer parameters
+    /// are counted once they exist.
+    pub fn summary(&self) -> String {
+        let rows: Vec<[String; 3]> = self
+            .nodes
+            .iter()
+            .filter(|node| node.layer.input_shape().is_none())
+            .map(row)
+            .collect();
+        let mut widths = WIDTHS;
+        for row in &rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        let line = |[left, middle, right]: [char; 3], dash: char| {
+            let parts = widths.map(|width| dash.to_string().repeat(width + 2));
+            format!("{left}{}{right}\n", parts.join(&middle.to_string()))
+        };
+        let cells = |bar: char, cells: [&str; 3]| {
+            let [first, second, third] = widths;
+            format!(
+                "{bar} {:first$} {bar} {:second$} {bar} {:>third$} {bar}\n",
+                cells[0], cells[1], cells[2]
+            )
+        };
+        let mut text = format!("Model: \"{}\"\n", self.name);
+        text += &line(['┏', '┳', '┓'], '━');
+        text += &cells('┃', ["Layer (type)", "Output Shape", "Param #"]);
+        text += &line(['┡', '╇', '┩'], '━');
+        for (index, [name, shape, count]) in rows.iter().enumerate() {
+            if index > 0 {
+                text += &line(['├', '┼', '┤'], '─');
+            }
+            text += &cells('│', [name, shape, count]);
+        }
+        text += &line(['└', '┴', '┘'], '─');
+        self.totals(&mut text);
+        text
+    }
+
+    fn totals(&self, text: &mut String) {
+        let parameters = self.count_parameters();
+        let trainable = self.count_trainable_parameters();
+        let optimizer = match &self.compiled {
+            Some(compiled) if compiled.has_state => {
+                2 + compiled.optimizer.slots().len() * trainable
+            }
+            _ => 0,
+        };
+        let mut total = |name: &str, count: usize| {
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                text,
+                " {name} params: {} ({})",
+                grouped(count),
+                memory(4 * count)
+            );
+        };
+        total("Total", parameters + optimizer);
+        total("Trainable", trainable);
+        total("Non-trainable", parameters - trainable);
+        if optimizer > 0 {
+            total("Optimizer", optimizer);
+        }
+    }
+}
+
+fn row(node: &Node) -> [String; 3] {
+    let name = format!("{} ({})", node.name, node.layer.class_name());
+    match &node.output_shape {
+        None => [name, "?".to_owned(), "0 (unbuilt)".to_owned()],
+        Some(shape) => {
+            let size = |dim: &Dim| match dim.as_fixed() {
+                Some(size) => size.to_string(),
+                None => "None".to_owned(),
+            };
+            let sizes: Vec<String> = shape.dims().iter().map(size).collect();
+            let shape = match sizes.as_slice() {
+                [only] => format!("({only},)"),
+                sizes => format!("({})", sizes.join(", ")),
+            };
+            [name, shape, grouped(node.count())]
+        }
+    }
+}
+
+/// `1234567` as `1,234,567`.
+fn grouped(count: usize) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes as `591.04 KB` (of 1024).
+fn memory(bytes: usize) -> String {
+    let mut size = bytes as f64;
+    for unit in ["B", "KB", "MB", "GB", "TB"] {
+        if size < 1024.0 || unit == "TB" {
+            return format!("{size:.2} {unit}");
+        }
+        size /= 1024.0;
+    }
+    String::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::golden::{list, load, text};
+    use crate::prelude::*;
+
+    fn article(frozen: bool) -> Sequential {
+        let mut model = Sequential::new();
+        model.add(Input::new([28, 28, 1]));
+        let first = Conv2D::new(32, [3, 3]).activation("relu");
+        model.add(first.trainable(!frozen));
+        model.add(MaxPooling2D::new([2, 2]));
+        model.add(Flatten::new());
+        model.add(Dense::new(128).activation("relu"));
+        model.add(Dense::new(10).activation("softmax"));
+        model
+    }
+
+    #[test]
+    fn tables_are_those_of_keras() {
+        for case in list(&load("summary"), "cases") {
+            let name = text(case, "name");
+            let mut model = match name {
+                "article" => article(false),
+                "article_after_fit" => {
+                    let mut model = article(false);
+                    model
+                        .compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+                        .unwrap();
+                    let x = Tensor::zeros(&[1, 28, 28, 1], DType::F32).unwrap();
+                    let y = Tensor::zeros(&[1], DType::F32).unwrap();
+                    model.train_on_batch(&x, &y, None).unwrap();
+                    model
+                }
+                "article_first_layer_frozen" => article(true),
+                "without_input" => {
+                    let mut model = Sequential::new();
+                    model.add(Dense::new(3));
+                    model.add(Dense::new(2));
+                    model
+                }
+                _ => continue,
+            };
+            if model.input_shape().is_some() {
+                model.build().unwrap();
+            }
+            assert_eq!(model.summary().trim_end(), text(case, "text"), "{name}");
+        }
+    }
+}

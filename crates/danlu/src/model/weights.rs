@@ -1,0 +1,193 @@
+//! Parameters from outside: by layer, by name, in Keras' order.
+
+use danlu_graph::Tensor;
+
+use super::{Model, Node};
+use crate::{Error, Result};
+
+impl Model {
+    /// The number of elements of all parameters.
+    pub fn count_parameters(&self) -> usize {
+        self.nodes.iter().map(Node::count).sum()
+    }
+
+    /// The number of elements of the parameters that training changes.
+    pub fn count_trainable_parameters(&self) -> usize {
+        let trainable = self.nodes.iter().filter(|node| node.trainable);
+        trainable.map(Node::count_trainable).sum()
+    }
+
+    /// Copies of a layer's parameters, in Keras' order (a Dense: kernel, bias).
+    ///
+    /// # Errors
+    /// There is no such layer, or the model is not built.
+    pub fn layer_weights(&self, layer: &str) -> Result<Vec<Tensor>> {
+        let node = self.node(layer)?;
+        self.read(node)
+    }
+
+    /// Sets a layer's parameters, in Keras' order.
+    ///
+    /// # Errors
+    /// There is no such layer, the model is not built, or the tensors have other shapes or dtypes; then nothing changes.
+    pub fn set_layer_weights(&mut self, layer: &str, weights: &[Tensor]) -> Result<()> {
+        let node = self.node(layer)?;
+        let names: Vec<String> = node.states().map(|(name, _)| name).collect();
+        check(
+            &node.title(),
+            node.states().map(|(_, p)| p.shape.clone()),
+            weights,
+        )?;
+        self.write(&names, weights)
+    }
+
+    /// Copies of all parameters with their names, such as `dense/kernel`, in order.
+    ///
+    /// # Errors
+    /// The model is not built.
+    pub fn named_weights(&self) -> Result<Vec<(String, Tensor)>> {
+        let mut weights = Vec::new();
+        for node in &self.nodes {
+            let names = node.states().map(|(name, _)| name);
+            weights.extend(names.zip(self.read(node)?));
+        }
+        Ok(weights)
+    }
+
+    /// Copies of all parameters, in Keras' order.
+    ///
+    /// # Errors
+    /// The model is not built.
+    pub fn weights(&self) -> Result<Vec<Tensor>> {
+        let named = self.named_weights()?;
+        Ok(named.into_iter().map(|(_, weight)| weight).collect())
+    }
+
+    /// Sets all parameters, in Keras' order.
+    ///
+    /// # Errors
+    /// The model is not built, or the tensors have other shapes or dtypes; then nothing changes.
+    pub fn set_weights(&mut self, weights: &[Tensor]) -> Result<()> {
+        self.require_built("set_weights")?;
+        let states: Vec<(String, Vec<usize>)> = self
+            .nodes
+            .iter()
+            .flat_map(|node| {
+                let states = node.states().map(|(name, p)| (name, p.shape.clone()));
+                states.collect::<Vec<_>>()
+            })
+            .collect();
+        let shapes = states.iter().map(|(_, shape)| shape.clone());
+        check(&format!("the weights of {}", self.name), shapes, weights)?;
+        let names: Vec<String> = states.into_iter().map(|(name, _)| name).collect();
+        self.write(&names, weights)
+    }
+
+    /// Sets the parameters of these names.
+    ///
+    /// # Errors
+    /// The model is not built; a name is missing or belongs to nothing; a tensor has another shape or dtype; then nothing
+    /// changes.
+    pub fn set_named_weights(&mut self, weights: &[(String, Tensor)]) -> Result<()> {
+        self.require_built("set_named_weights")?;
+        let own: Vec<String> = self
+            .nodes
+            .iter()
+            .flat_map(|node| node.states().map(|(name, _)| name).collect::<Vec<_>>())
+            .collect();
+        if let Some((name, _)) = weights.iter().find(|(name, _)| !own.contains(name)) {
+            let names = own.iter().map(String::as_str);
+            return Err(Error::unknown("weight of this model", name, names));
+        }
+        let ordered: Vec<Tensor> = own
+            .iter()
+            .map(|name| {
+                let found = weights.iter().find(|(given, _)| given == name);
+                found.map(|(_, weight)| weight.clone()).ok_or_else(|| {
+                    Error::mismatch(
+                        format!("the weights of {}", self.name),
+                        format!("one named `{name}`"),
+                        "none",
+                        "the weights are those of another model",
+                    )
+                })
+            })
+            .collect::<Result<_>>()?;
+        self.set_weights(&ordered)
+    }
+
+    fn node(&self, name: &str) -> Result<&Node> {
+        self.nodes
+            .iter()
+            .find(|node| node.name == name)
+            .ok_or_else(|| Error::unknown("layer", name, self.layer_names()))
+    }
+
+    fn read(&self, node: &Node) -> Result<Vec<Tensor>> {
+        self.require_built("weights")?;
+        let Some(executor) = &self.executor else {
+            return Ok(Vec::new());
+        };
+        node.states()
+            .map(|(name, _)| Ok(executor.read_state(&name)?))
+            .collect()
+    }
+
+    fn write(&mut self, names: &[String], weights: &[Tensor]) -> Result<()> {
+        self.require_built("set_weights")?;
+        let executor = self.executor()?;
+        for (name, weight) in names.iter().zip(weights) {
+            executor.write_state(name, weight)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn require_built(&self, action: &'static str) -> Result<()> {
+        if self.built {
+            return Ok(());
+        }
+        Err(Error::NotReady {
+            action,
+            problem: "the model has no parameters yet".to_owned(),
+            advice: "call build() first, or begin the model with Input::new(shape) and compile it"
+                .to_owned(),
+        })
+    }
+}
+
+impl Node {
+    pub(super) fn count(&self) -> usize {
+        let sizes = self
+            .parameters
+            .iter()
+            .map(|p| p.shape.iter().product::<usize>());
+        sizes.sum()
+    }
+
+    pub(super) fn count_trainable(&self) -> usize {
+        let trainable = self.parameters.iter().filter(|p| p.trainable);
+        trainable.map(|p| p.shape.iter().product::<usize>()).sum()
+    }
+}
+
+/// Fails unless there is a float tensor of each shape.
+fn check(what: &str, shapes: impl Iterator<Item = Vec<usize>>, weights: &[Tensor]) -> Result<()> {
+    let expected: Vec<Vec<usize>> = shapes.collect();
+    let fits = expected.len() == weights.len()
+        && expected.iter().zip(weights).all(|(shape, weight)| {
+            weight.shape() == shape.as_slice() && weight.dtype() == danlu_graph::DType::F32
+        });
+    if fits {
+        return Ok(());
+    }
+    let received: Vec<String> = weights
+        .iter()
+        .map(|weight| format!("{} {:?}", weight.dtype(), weight.shape()))
+        .collect();
+    Err(Error::mismatch(
+        what,
+        format!("float32 tensors of shapes {expected:?}"),
+        format!("[{}]", received.join(", ")),
+        "",
+    ))
+}

@@ -1,0 +1,74 @@
+//! Loss and metrics on data, without training.
+
+use crate::{Model, Result};
+
+use super::feed::Feed;
+use super::observer::Silent;
+use super::program::Mode;
+use super::step::Stepper;
+use super::{Control, EvaluateOptions, IntoData, Observer, Phase, Results, StepLogs};
+
+impl Model {
+    /// Loss and metrics on data: means over all examples.
+    ///
+    /// # Errors
+    /// The model is not compiled, the data does not fit it, or a label is no class.
+    pub fn evaluate<'a>(
+        &mut self,
+        data: impl IntoData<'a>,
+        options: EvaluateOptions<'a>,
+    ) -> Result<Results> {
+        options.check()?;
+        self.require_compiled("evaluate")?;
+        let mut feed = Feed::new(data.into_data()?, options.batch_size, None)?;
+        let signature = feed.signature(self, Mode::Test, "evaluate")?;
+        let mut stepper = self.stepper(signature, &feed, 0)?;
+        let mut silent = Silent;
+        let observer = options.observer.unwrap_or(&mut silent);
+        let phase = (Phase::Evaluation, 0);
+        self.test_pass(&mut feed, &mut stepper, options.steps, phase, observer)?;
+        Ok(self.running_logs().into())
+    }
+
+    /// One pass of test steps; the results are the running means.
+    pub(super) fn test_pass(
+        &mut self,
+        feed: &mut Feed,
+        stepper: &mut Stepper,
+        limit: Option<usize>,
+        (phase, epoch): (Phase, usize),
+        observer: &mut dyn Observer,
+    ) -> Result<Control> {
+        self.reset_metrics();
+        feed.begin(0)?;
+        let steps = limit.or(feed.steps());
+        let (mut step, mut examples) = (0, 0);
+        while limit != Some(step) {
+            let Some(place) = feed.next()? else {
+                break;
+            };
+            let batch = feed.batch(place);
+            let count = batch.len();
+            let plan = stepper.run(self, batch, feed.weights(place), examples, feed.indices())?;
+            stepper.add_up(self, plan);
+            step += 1;
+            examples += count;
+            let control = observer.on_batch_end(&StepLogs {
+                phase,
+                epoch,
+                step,
+                steps,
+                examples: count,
+                logs: self.running_logs(),
+            });
+            if control == Control::Stop {
+                return Ok(Control::Stop);
+            }
+        }
+        if step == 0 {
+            let subject = feed.specification().name.clone();
+            return Err(danlu_data::Error::Empty { subject }.into());
+        }
+        Ok(Control::Continue)
+    }
+}

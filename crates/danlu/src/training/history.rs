@@ -1,0 +1,80 @@
+//! What came of a training or an evaluation.
+
+use std::ops::Index;
+
+use super::Logs;
+
+/// Loss and metrics of every epoch of a `fit`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    /// The epochs that were finished, counted from 0.
+    pub epochs: Vec<usize>,
+    /// Names in Keras' order (`loss`, metrics, then `val_loss`, ...), each with one number for each epoch that has it.
+    pub metrics: Vec<(String, Vec<f64>)>,
+    /// Whether an observer stopped the training before its last epoch.
+    pub stopped: bool,
+}
+
+impl History {
+    /// The numbers of this name.
+    pub fn get(&self, name: &str) -> Option<&[f64]> {
+        let (_, values) = self.metrics.iter().find(|(own, _)| own == name)?;
+        Some(values)
+    }
+
+    /// The last number of this name.
+    pub fn last(&self, name: &str) -> Option<f64> {
+        self.get(name)?.last().copied()
+    }
+
+    pub(super) fn push(&mut self, epoch: usize, logs: Logs<'_>) {
+        self.epochs.push(epoch);
+        for (name, value) in logs.iter() {
+            match self.metrics.iter_mut().find(|(own, _)| own == name) {
+                Some((_, values)) => values.push(value),
+                None => self.metrics.push((name.to_owned(), vec![value])),
+            }
+        }
+    }
+}
+
+/// Loss and metrics of an evaluation or a batch, `loss` first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Results(pub Vec<(String, f64)>);
+
+impl Results {
+    /// The number of this name.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        let (_, value) = self.0.iter().find(|(own, _)| own == name)?;
+        Some(*value)
+    }
+
+    /// The loss.
+    pub fn loss(&self) -> f64 {
+        self.get("loss").unwrap_or(f64::NAN)
+    }
+
+    /// Names and numbers.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), *value))
+    }
+}
+
+impl From<Logs<'_>> for Results {
+    fn from(logs: Logs<'_>) -> Results {
+        let entries = logs.iter().map(|(name, value)| (name.to_owned(), value));
+        Results(entries.collect())
+    }
+}
+
+impl Index<&str> for Results {
+    type Output = f64;
+    /// # Panics
+    /// There is no number of this name: [`Results::get`] does not panic.
+    fn index(&self, name: &str) -> &f64 {
+        match self.0.iter().find(|(own, _)| own == name) {
+            Some((_, value)) => value,
+            None => panic!("there is no result named `{name}`"),
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Compile, fit, evaluate, predict: a step is one program, kept as a plan for each batch size.
+
+mod compile;
+mod data;
+mod evaluate;
+mod feed;
+mod fit;
+mod history;
+mod observer;
+mod on_batch;
+mod options;
+mod plans;
+mod predict;
+mod program;
+mod progress;
+mod running;
+mod step;
+
+pub(crate) use compile::Compiled;
+pub use data::{Data, IntoData};
+pub use history::{History, Results};
+pub use observer::{Control, EpochLogs, Logs, Observer, Phase, StepLogs, TrainingStart};
+pub use options::{EvaluateOptions, FitOptions, PredictOptions};
+pub(crate) use plans::PlanCache;
+pub use progress::Progress;
+
+#[cfg(test)]
+mod tests;

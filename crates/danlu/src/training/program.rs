@@ -1,0 +1,250 @@
+//! The programs of a model: a training step, a test step, a prediction.
+
+use danlu_graph::{DType, Dim, Graph, Program, Shape, Tensor, Value, gradients};
+
+use crate::layers::RandomInputs;
+use crate::losses::broadcast_weights;
+use crate::metrics::Metric;
+use crate::optimizers::{Parameter, Step};
+use crate::{Error, Model, Result};
+
+use super::compile::{ITERATION, LEARNING_RATE, slot_name};
+
+/// What a program does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Forward, backward, clipping, optimizer, loss and metrics.
+    Train,
+    /// Forward, loss and metrics.
+    Test,
+    /// Forward.
+    Predict,
+}
+
+/// What decides a program, beside the model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Signature {
+    pub mode: Mode,
+    /// The target's example shape and dtype.
+    pub target: Option<(Vec<usize>, DType)>,
+    /// Whether examples have weights.
+    pub weighted: bool,
+}
+
+/// How a mean's denominator is had.
+#[derive(Clone, Debug)]
+pub(crate) enum Count {
+    /// The number of elements.
+    Elements(Dim),
+    /// An output of the program: the sum of the weights.
+    Output(usize),
+}
+
+/// A program with where to find what in its outputs. Output 0 is the loss, or the prediction.
+pub(crate) struct StepProgram {
+    pub program: Program,
+    /// Of each metric: the output with its sum, and what to divide by.
+    pub metrics: Vec<(usize, Count)>,
+}
+
+impl Model {
+    /// Inputs, in order: `x`, `y`, `sample_weight`, then, in training, `seed` and `first_example`.
+    pub(crate) fn step_program(&self, signature: &Signature) -> Result<StepProgram> {
+        let example = self.input_shape().unwrap_or_default();
+        let graph = Graph::new();
+        let x = graph.input("x", Shape::batch_of(&example), DType::F32)?;
+        let mut inputs = vec![x.clone()];
+        let (Some((target, dtype)), false) = (&signature.target, signature.mode == Mode::Predict)
+        else {
+            let y = self.forward(&graph, &x, false, None)?;
+            let program = Program::new(&graph, &[&x], &[("y", &y)], &[])?;
+            let metrics = Vec::new();
+            return Ok(StepProgram { program, metrics });
+        };
+        let y_true = graph.input("y", Shape::batch_of(target), *dtype)?;
+        inputs.push(y_true.clone());
+        let weights = match signature.weighted {
+            true => Some(graph.input("sample_weight", Shape::batch_of(&[]), DType::F32)?),
+            false => None,
+        };
+        inputs.extend(weights.clone());
+        let training = signature.mode == Mode::Train;
+        let random = match training {
+            true => Some(RandomInputs {
+                seed: graph.input("seed", Shape::scalar(), DType::I64)?,
+                step: graph.state(ITERATION, &[], DType::I64)?,
+                first_example: graph.input("first_example", Shape::scalar(), DType::I64)?,
+            }),
+            false => None,
+        };
+        if let Some(random) = &random {
+            inputs.push(random.seed.clone());
+            inputs.push(random.first_example.clone());
+        }
+        let y_pred = self.forward(&graph, &x, training, random.as_ref())?;
+        let mut outputs: Vec<(String, Value)> = Vec::new();
+        let loss = self.add_loss(&graph, &y_true, &y_pred, weights.as_ref())?;
+        outputs.push(("loss".to_owned(), loss.clone()));
+        let metrics = self.add_metrics(&graph, &y_true, &y_pred, weights.as_ref(), &mut outputs)?;
+        let updates = match training {
+            true => graph.scope("optimizer", || self.add_updates(&graph, &loss))?,
+            false => Vec::new(),
+        };
+        let inputs: Vec<&Value> = inputs.iter().collect();
+        let outputs: Vec<(&str, &Value)> = outputs
+            .iter()
+            .map(|(name, value)| (name.as_str(), value))
+            .collect();
+        let updates: Vec<(&str, &Value)> = updates
+            .iter()
+            .map(|(name, value)| (name.as_str(), value))
+            .collect();
+        let program = Program::new(&graph, &inputs, &outputs, &updates)?;
+        Ok(StepProgram { program, metrics })
+    }
+
+    fn add_loss(
+        &self,
+        graph: &Graph,
+        y_true: &Value,
+        y_pred: &Value,
+        weights: Option<&Value>,
+    ) -> Result<Value> {
+        let compiled = self.require_compiled("fit")?;
+        let loss = graph.scope("loss", || compiled.loss.reduce(y_true, y_pred, weights))?;
+        if loss.shape().rank() != 0 || !loss.dtype().is_float() {
+            let name = compiled.loss.function().name();
+            let received = loss.value_type().to_string();
+            return Err(Error::mismatch(name, "one float", received, ""));
+        }
+        Ok(loss)
+    }
+
+    fn add_metrics(
+        &self,
+        graph: &Graph,
+        y_true: &Value,
+        y_pred: &Value,
+        weights: Option<&Value>,
+        outputs: &mut Vec<(String, Value)>,
+    ) -> Result<Vec<(usize, Count)>> {
+        let compiled = self.require_compiled("fit")?;
+        let plain = compiled.metrics.iter().map(|metric| (metric, None));
+        let weighted = compiled
+            .weighted_metrics
+            .iter()
+            .map(|metric| (metric, weights));
+        let mut places = Vec::new();
+        for (metric, weights) in plain.chain(weighted) {
+            let name = metric.name();
+            let (sum, count) = graph.scope(name, || metric_sum(metric, y_true, y_pred, weights))?;
+            let place = outputs.len();
+            outputs.push((name.to_owned(), sum));
+            let count = match count {
+                Err(elements) => Count::Elements(elements),
+                Ok(sum_of_weights) => {
+                    outputs.push((format!("{name}/count"), sum_of_weights));
+                    Count::Output(place + 1)
+                }
+            };
+            places.push((place, count));
+        }
+        Ok(places)
+    }
+
+    fn add_updates(&self, graph: &Graph, loss: &Value) -> Result<Vec<(String, Value)>> {
+        let optimizer = &self.require_compiled("fit")?.optimizer;
+        let trained = self.trained();
+        let values: Vec<Value> = trained
+            .iter()
+            .map(|(name, shape)| Ok(graph.state(name, shape, DType::F32)?))
+            .collect::<Result<_>>()?;
+        let with_respect_to: Vec<&Value> = values.iter().collect();
+        let raw = gradients(loss, &with_respect_to)?;
+        let clipped = optimizer.clipping().apply(&raw)?;
+        let step = Step {
+            iteration: graph.state(ITERATION, &[], DType::I64)?,
+            learning_rate: graph.state(LEARNING_RATE, &[], DType::F32)?,
+        };
+        let one = graph.constant(Tensor::from_i64(&[], vec![1])?)?;
+        let mut updates = vec![(ITERATION.to_owned(), step.iteration.add(&one)?)];
+        for (((name, shape), value), gradient) in trained.iter().zip(values).zip(clipped) {
+            let names = optimizer.slots().iter().map(|slot| slot_name(name, slot));
+            let names: Vec<String> = names.collect();
+            let slots = names
+                .iter()
+                .map(|slot| Ok(graph.state(slot, shape, DType::F32)?))
+                .collect::<Result<_>>()?;
+            let parameter = Parameter {
+                value,
+                gradient,
+                slots,
+            };
+            let update = optimizer.update(&step, &parameter)?;
+            updates.push((name.clone(), update.value));
+            updates.extend(names.into_iter().zip(update.slots));
+        }
+        Ok(updates)
+    }
+
+    pub(super) fn require_compiled(&self, action: &'static str) -> Result<&super::Compiled> {
+        let compiled = self.compiled.as_ref();
+        compiled.ok_or_else(|| super::compile::not_compiled(action))
+    }
+
+    /// The program of a training step, or of a prediction, as text that a person can read: one line an operation, with its
+    /// shape and layer.
+    ///
+    /// # Errors
+    /// The model is not built, or, for a training step, not compiled.
+    pub fn graph_text(&self, training: bool) -> Result<String> {
+        self.require_built("graph_text")?;
+        let signature = if training {
+            let loss = &self.require_compiled("graph_text")?.loss;
+            let output = self.output_shape().unwrap_or_default();
+            let target = match loss.function().takes_class_indices() {
+                true => (
+                    output[..output.len().saturating_sub(1)].to_vec(),
+                    DType::I32,
+                ),
+                false => (output, DType::F32),
+            };
+            Signature {
+                mode: Mode::Train,
+                target: Some(target),
+                weighted: false,
+            }
+        } else {
+            Signature {
+                mode: Mode::Predict,
+                target: None,
+                weighted: false,
+            }
+        };
+        let mut program = self.step_program(&signature)?.program;
+        danlu_graph::rewrite::optimize(&mut program)?;
+        Ok(program.to_string())
+    }
+}
+
+/// The sum of a metric over the batch, and what to divide by: a sum of weights, or a number of elements.
+fn metric_sum(
+    metric: &Metric,
+    y_true: &Value,
+    y_pred: &Value,
+    weights: Option<&Value>,
+) -> Result<(Value, Result<Value, Dim>)> {
+    let mut values = metric.values(y_true, y_pred)?.cast(DType::F32)?;
+    let Some(weights) = weights else {
+        let count = values.shape().element_count();
+        return Ok((values.sum_all()?, Err(count)));
+    };
+    // Keras takes the mean over the axes of an example before it weighs the example.
+    let axes: Vec<isize> = (1..values.shape().rank() as isize).collect();
+    if !axes.is_empty() {
+        values = values.mean(&axes, false)?;
+    }
+    let weights = broadcast_weights(weights, &values.shape())?;
+    let sum = values.multiply(&weights)?.sum_all()?;
+    Ok((sum, Ok(weights.sum_all()?)))
+}

@@ -1,0 +1,4 @@
+//! fit, evaluate, predict against Keras' values, and what they promise.
+
+mod golden;
+mod promises;
