@@ -40,9 +40,9 @@ fn training_leaves_a_run_folder_and_says_what_happened() {
         "metrics.jsonl",
         "model.keras",
         "final.safetensors",
-        "best/model.keras",
+        "best/model.json",
         "best/weights.safetensors",
-        "last/model.keras",
+        "last/model.json",
         "last/weights.safetensors",
         "last/optimizer.safetensors",
         "last/state.json",
@@ -65,6 +65,10 @@ fn training_leaves_a_run_folder_and_says_what_happened() {
         let results = place.json(&format!("evaluate {model} --data digits --json"));
         assert_eq!(results, result["test"], "{model}");
     }
+    // A run that was killed has no model.keras yet; its checkpoints serve.
+    std::fs::remove_file(place.path("d/model.keras")).unwrap();
+    let results = place.json("evaluate d --data digits --json");
+    assert_eq!(results, result["test"], "the best checkpoint");
 }
 
 #[test]
