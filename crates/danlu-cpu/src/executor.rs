@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use danlu_graph::executor::check_tensor;
 use danlu_graph::{
-    Bindings, DType, Error, Executor, PlanId, Program, Result, Tensor, TensorData, ValueType,
+    Bindings, DType, Error, Executor, PlanId, Profile, Program, Result, Tensor, TensorData,
+    ValueType,
 };
 
 use crate::buffer::Buffer;
@@ -89,6 +90,7 @@ pub struct CpuExecutor {
     states: HashMap<String, Arc<StateBuffer>>,
     plans: HashMap<PlanId, Plan>,
     next: u64,
+    measuring: bool,
 }
 
 impl CpuExecutor {
@@ -118,6 +120,7 @@ impl CpuExecutor {
             states: HashMap::new(),
             plans: HashMap::new(),
             next: 0,
+            measuring: false,
         })
     }
 
@@ -139,11 +142,7 @@ impl CpuExecutor {
     /// What the steps of a plan compute, in order.
     #[cfg(test)]
     pub(crate) fn step_names(&self, plan: PlanId) -> Vec<String> {
-        self.plans[&plan]
-            .step_names()
-            .into_iter()
-            .map(str::to_owned)
-            .collect()
+        self.plans[&plan].step_names()
     }
 
     pub(crate) fn state(&self, name: &str) -> Result<&Arc<StateBuffer>> {
@@ -226,7 +225,8 @@ impl Executor for CpuExecutor {
 
     fn compile(&mut self, program: &Program, bindings: &Bindings) -> Result<PlanId> {
         let find = |name: &str| self.state(name).cloned();
-        let plan = Plan::new(program, bindings, self.isa, self.pool.threads(), &find)?;
+        let mut plan = Plan::new(program, bindings, self.isa, self.pool.threads(), &find)?;
+        plan.measure(self.measuring);
         self.next += 1;
         let id = PlanId(self.next);
         self.plans.insert(id, plan);
@@ -270,5 +270,17 @@ impl Executor for CpuExecutor {
 
     fn release(&mut self, plan: PlanId) {
         self.plans.remove(&plan);
+    }
+
+    fn measure(&mut self, on: bool) {
+        self.measuring = on;
+        self.pool.measure(on);
+        for plan in self.plans.values_mut() {
+            plan.measure(on);
+        }
+    }
+
+    fn profile(&self, plan: PlanId) -> Option<Profile> {
+        self.plans.get(&plan)?.profile(self.pool.threads())
     }
 }

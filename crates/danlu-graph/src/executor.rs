@@ -1,6 +1,6 @@
 //! What a device must do to run programs.
 
-use crate::{Bindings, DType, Error, Program, Result, Tensor};
+use crate::{Bindings, DType, Error, Profile, Program, Result, Tensor};
 
 /// A plan that an executor holds: a program compiled for one binding of its named dimensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,6 +50,15 @@ pub trait Executor: Send {
 
     /// Forgets a plan and frees what it holds.
     fn release(&mut self, plan: PlanId);
+
+    /// Measures the steps of every run from now on, or no longer; plans that exist begin at 0. An executor that cannot
+    /// measure does nothing.
+    fn measure(&mut self, _on: bool) {}
+
+    /// What was measured of a plan; `None` if nothing was.
+    fn profile(&self, _plan: PlanId) -> Option<Profile> {
+        None
+    }
 }
 
 /// Tensors that fit a program's outputs under these bindings.

@@ -2,6 +2,7 @@
 
 pub(crate) mod concrete;
 pub(crate) mod context;
+mod cost;
 mod lower;
 mod memory;
 mod order;
@@ -11,8 +12,11 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
-use danlu_graph::{Bindings, DType, NodeId, Operation, Program, Result, rewrite};
+use danlu_graph::{
+    Bindings, DType, NodeId, Operation, Profile, Program, Result, StepProfile, rewrite,
+};
 
 use crate::buffer::{Buffer, aligned};
 use crate::executor::StateBuffer;
@@ -30,11 +34,18 @@ struct Copy {
     bytes: usize,
 }
 
-/// A step, with its name for tests.
+/// A step, and what a profile says of it.
 struct Planned {
     step: Box<dyn Step>,
-    #[cfg(test)]
-    name: String,
+    profile: StepProfile,
+}
+
+/// What was measured of a plan as a whole.
+#[derive(Clone, Copy, Default)]
+struct Measured {
+    runs: u64,
+    nanoseconds: u64,
+    waiting: u64,
 }
 
 /// A compiled program.
@@ -50,6 +61,8 @@ pub(crate) struct Plan {
     /// Updates that no step writes in place: first into the arena, where their source is a state, then home.
     saves: Vec<(Copy, Location)>,
     updates: Vec<(Copy, usize)>,
+    /// Where runs are measured, what came of it.
+    measured: Option<Measured>,
 }
 
 // SAFETY: the pointers are those of the buffers that the plan owns or shares, and of inputs during a run, which has the
@@ -83,13 +96,40 @@ impl Plan {
         self.arena.bytes()
     }
 
-    /// The kernels' names, in order.
+    /// The steps' layers and operations, in order.
     #[cfg(test)]
-    pub fn step_names(&self) -> Vec<&str> {
+    pub fn step_names(&self) -> Vec<String> {
         self.steps
             .iter()
-            .map(|planned| planned.name.as_str())
+            .map(|Planned { profile, .. }| {
+                format!("{}: {}", profile.layer, profile.operations.join("+"))
+            })
             .collect()
+    }
+
+    /// Measures runs from now on, beginning at 0, or no longer.
+    pub fn measure(&mut self, on: bool) {
+        self.measured = on.then(Measured::default);
+        for planned in &mut self.steps {
+            planned.profile.nanoseconds = 0;
+        }
+    }
+
+    /// What was measured.
+    pub fn profile(&self, threads: usize) -> Option<Profile> {
+        let measured = self.measured?;
+        Some(Profile {
+            runs: measured.runs,
+            nanoseconds: measured.nanoseconds,
+            waiting_nanoseconds: measured.waiting,
+            threads,
+            arena_bytes: self.arena.bytes() as u64,
+            steps: self
+                .steps
+                .iter()
+                .map(|planned| planned.profile.clone())
+                .collect(),
+        })
     }
 
     /// The shape and dtype of each input.
@@ -134,11 +174,17 @@ impl Plan {
             states: &self.state_pointers,
             inputs: &self.input_pointers,
         };
+        let waited = pool.waited();
+        let begin = self.measured.map(|_| Instant::now());
         // SAFETY: the planner gave every value a place of its size for its life; copies stay inside both ends, which do
         // not overlap because outputs are the caller's and saves have places of their own.
         unsafe {
-            for planned in &self.steps {
+            for planned in &mut self.steps {
+                let begin = begin.map(|_| Instant::now());
                 planned.step.run(&context)?;
+                if let Some(begin) = begin {
+                    planned.profile.nanoseconds += begin.elapsed().as_nanos() as u64;
+                }
             }
             for ((copy, _, _), output) in self.outputs.iter().zip(outputs) {
                 std::ptr::copy_nonoverlapping(context.pointer(copy.from), output, copy.bytes);
@@ -156,6 +202,11 @@ impl Plan {
                     std::ptr::copy_nonoverlapping(from, to, copy.bytes);
                 }
             }
+        }
+        if let (Some(begin), Some(measured)) = (begin, &mut self.measured) {
+            measured.runs += 1;
+            measured.nanoseconds += begin.elapsed().as_nanos() as u64;
+            measured.waiting += pool.waited() - waited;
         }
         Ok(())
     }
@@ -355,8 +406,7 @@ impl<'a> Planner<'a> {
         for (&group, (kernel, scratch)) in sequence.iter().zip(kernels) {
             let scratch = scratch.map(|life| Location::Arena(offsets[life]));
             steps.push(Planned {
-                #[cfg(test)]
-                name: self.name(group),
+                profile: self.profile(group),
                 step: self.lower(group, kernel, scratch, &shared)?,
             });
         }
@@ -423,6 +473,7 @@ impl<'a> Planner<'a> {
             outputs,
             saves,
             updates,
+            measured: None,
         })
     }
 
@@ -441,17 +492,20 @@ impl<'a> Planner<'a> {
         Ok(block)
     }
 
-    /// What a group computes, for people: its operations, and the layer of the last.
-    #[cfg(test)]
-    fn name(&self, group: usize) -> String {
+    /// What a profile says of a group's step: its operations, the layer of the last, what it costs.
+    fn profile(&self, group: usize) -> StepProfile {
         let members = &self.groups.groups[group].members;
-        let names: Vec<String> = members
-            .iter()
-            .map(|&member| self.nodes[member].operation.name())
-            .collect();
-        let path = members
-            .last()
-            .map_or("", |&member| &self.nodes[member].path);
-        format!("{path}: {}", names.join("+"))
+        let path = members.last().map(|&member| &*self.nodes[member].path);
+        let cost = self.cost(group);
+        StepProfile {
+            layer: path.unwrap_or_default().to_owned(),
+            operations: members
+                .iter()
+                .map(|&member| self.nodes[member].operation.name())
+                .collect(),
+            nanoseconds: 0,
+            flops: cost.flops,
+            bytes: cost.bytes,
+        }
     }
 }

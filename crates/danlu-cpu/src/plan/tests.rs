@@ -19,7 +19,7 @@ fn steps(program: &Program, states: &[(&str, &[usize])]) -> Vec<String> {
     let find =
         |name: &str| -> danlu_graph::Result<Arc<StateBuffer>> { executor.state(name).cloned() };
     let plan = Plan::new(program, &Bindings::batch(64), Isa::detect(), 2, &find).unwrap();
-    plan.step_names().into_iter().map(str::to_owned).collect()
+    plan.step_names()
 }
 
 #[test]

@@ -74,6 +74,10 @@ struct Shared {
     stop: AtomicBool,
     spin: Duration,
     awake: usize,
+    measuring: AtomicBool,
+    /// Nanoseconds that slots worked, and that regions took times the threads that share them, while measuring.
+    worked: AtomicU64,
+    taken: AtomicU64,
 }
 
 // SAFETY: `job` is written only by the thread that holds `Pool::busy`, while no slot is claimed and unfinished, and is read only between
@@ -124,6 +128,9 @@ impl Pool {
             stop: AtomicBool::new(false),
             spin: options.spin,
             awake: options.awake.unwrap_or(cores).max(1),
+            measuring: AtomicBool::new(false),
+            worked: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
         });
         let mut handles = Vec::with_capacity(threads - 1);
         for slot in 1..threads {
@@ -154,6 +161,17 @@ impl Pool {
         self.threads
     }
 
+    /// Measures from now on how long threads wait for each other within regions, or no longer.
+    pub fn measure(&self, on: bool) {
+        self.shared.measuring.store(on, Ordering::Relaxed);
+    }
+
+    /// Nanoseconds that threads stood still within the regions that were measured, summed over the threads.
+    pub fn waited(&self) -> u64 {
+        let taken = self.shared.taken.load(Ordering::Relaxed);
+        taken.saturating_sub(self.shared.worked.load(Ordering::Relaxed))
+    }
+
     /// Runs `task` for `0..tasks`; slot `t` of `T` gets the range `t * tasks / T .. (t + 1) * tasks / T`, in order.
     ///
     /// Returns when all are done. With one thread, one task, or from inside another region, they run here, in order.
@@ -173,7 +191,10 @@ impl Pool {
             }
             return;
         }
+        let begin = self.shared.begin();
         let panic = self.region(tasks, task);
+        let busy = self.threads.min(self.shared.awake) as u64;
+        self.shared.add(&self.shared.taken, begin, busy);
         self.busy.store(false, Ordering::Release);
         if let Some(panic) = panic {
             resume_unwind(panic);
@@ -302,6 +323,7 @@ impl Shared {
         // SAFETY: the claim was of the epoch that this thread saw announced, so the job written before it is visible, and it stays as it
         // is until `remaining` reaches 0, which this slot's end is needed for.
         let job = unsafe { *self.announcement.0.job.get() };
+        let begin = self.begin();
         let count = self.slots.len();
         let (from, to) = (slot * job.tasks / count, (slot + 1) * job.tasks / count);
         if from < to {
@@ -319,7 +341,19 @@ impl Shared {
                     .get_or_insert(panic);
             }
         }
+        self.add(&self.worked, begin, 1);
         self.remaining.0.fetch_sub(1, Ordering::Release);
+    }
+
+    /// Now, where it is measured.
+    fn begin(&self) -> Option<Instant> {
+        self.measuring.load(Ordering::Relaxed).then(Instant::now)
+    }
+
+    fn add(&self, sum: &AtomicU64, begin: Option<Instant>, times: u64) {
+        if let Some(begin) = begin {
+            sum.fetch_add(begin.elapsed().as_nanos() as u64 * times, Ordering::Relaxed);
+        }
     }
 
     /// Waits until every slot is done. All are claimed by now; a claimer may have lost its core, so after a while the caller offers its

@@ -11,6 +11,7 @@ mod on_batch;
 mod options;
 mod plans;
 mod predict;
+mod profile;
 mod program;
 mod progress;
 mod running;

@@ -44,6 +44,10 @@ impl PlanCache {
         self.plans.clear();
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Plan> {
+        self.plans.iter()
+    }
+
     pub(super) fn get(&mut self, place: usize) -> &mut Plan {
         &mut self.plans[place]
     }

@@ -1,0 +1,74 @@
+//! What a step costs at least: arithmetic, and bytes that it reads and writes.
+
+use std::collections::BTreeSet;
+
+use danlu_graph::{NodeId, Operation};
+
+use super::Planner;
+use super::concrete::{Concrete, root};
+
+/// The least that a step must do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cost {
+    /// Multiplications, additions and other functions of one element.
+    pub flops: u64,
+    /// Bytes of the operands from outside the step, each once, and of the results that others read.
+    pub bytes: u64,
+}
+
+/// The arithmetic of one node.
+fn flops(nodes: &[Concrete], node: &Concrete) -> usize {
+    let input = |slot: usize| &nodes[node.inputs[slot]].shape;
+    // Multiply-adds of a convolution: each element of the result takes in a window of one group's channels.
+    let windows = |result: &[usize], kernel: &[usize]| {
+        2 * result.iter().product::<usize>() * kernel[..3].iter().product::<usize>()
+    };
+    match &node.operation {
+        Operation::MatMul(product) => {
+            // The contraction is what the left operand has beside the rows; leading axes that were joined are part of it.
+            let left: usize = input(0).iter().product();
+            let rank = node.shape.len();
+            let (rows, columns) = (node.shape[rank - 2], node.shape[rank - 1]);
+            let joined = input(0).len() > rank;
+            let length = if joined {
+                left / rows.max(1)
+            } else {
+                let own = input(0).len();
+                input(0)[own - if product.transpose_left { 2 } else { 1 }]
+            };
+            let batch: usize = node.shape[..rank - 2].iter().product();
+            2 * batch * rows * columns * length
+        }
+        Operation::Convolution2d(_) => windows(&node.shape, input(1)),
+        Operation::Convolution2dInputGradient(_) => windows(input(0), input(1)),
+        Operation::Convolution2dWeightGradient(_) => windows(input(1), &node.shape),
+        Operation::MaxPool2d(pool) => node.count() * pool.window.size.iter().product::<usize>(),
+        Operation::AveragePool2d(pool) => node.count() * pool.window.size.iter().product::<usize>(),
+        Operation::Reduce(_) | Operation::ArgMax(_) | Operation::SparseCrossEntropy(_) => {
+            nodes[node.inputs[0]].count()
+        }
+        operation if operation.is_elementwise() => node.count(),
+        _ => 0,
+    }
+}
+
+impl Planner<'_> {
+    /// What the group's step costs.
+    pub(super) fn cost(&self, group: usize) -> Cost {
+        let members = &self.groups.groups[group].members;
+        let mut read: BTreeSet<NodeId> = BTreeSet::new();
+        let mut cost = Cost::default();
+        for &member in members {
+            let node = &self.nodes[member];
+            cost.flops += flops(self.nodes, node) as u64;
+            let outside = node.inputs.iter().map(|&input| root(self.nodes, input));
+            read.extend(outside.filter(|input| !members.contains(input)));
+            if self.locations.contains_key(&member) {
+                cost.bytes += node.bytes() as u64;
+            }
+        }
+        let reads = read.iter().map(|&input| self.nodes[input].bytes() as u64);
+        cost.bytes += reads.sum::<u64>();
+        cost
+    }
+}
