@@ -94,19 +94,8 @@ pub fn checkpoint(folder: &Path, executor: Box<dyn Executor>) -> Result<Model> {
     }
     model.load_weights(folder.join("weights.safetensors"))?;
     let optimizer = danlu::files::safetensors::read_tensors(folder.join("optimizer.safetensors"))?;
-    // The file is sorted by name; the state is in the optimizer's order.
-    let order = model.optimizer_state()?;
-    let state: Vec<_> = order
-        .iter()
-        .filter_map(|(name, _)| {
-            optimizer
-                .iter()
-                .find(|(own, _)| own == name)
-                .map(|(_, tensor)| tensor.clone())
-        })
-        .collect();
-    if state.len() == order.len() && !state.is_empty() {
-        model.set_optimizer_state(&state)?;
+    if model.is_compiled() && !optimizer.is_empty() {
+        model.set_named_optimizer_state(&optimizer)?;
     }
     Ok(model)
 }

@@ -156,4 +156,11 @@ fn converted_and_continued_models() {
     assert!(second > first, "{first} {second}");
     let loss = |results: &Value| results["loss"].as_f64().unwrap();
     assert!(loss(&more["test"]) < loss(&before));
+    // A run folder without its model, as after a crash: the checkpoint has the optimizer's state as well.
+    std::fs::remove_file(place.path("d/model.keras")).unwrap();
+    place.good("train d --data digits --epochs 1 --quiet --out f");
+    assert_eq!(
+        place.read("f/final.safetensors"),
+        place.read("e/final.safetensors")
+    );
 }

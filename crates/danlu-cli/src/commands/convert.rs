@@ -14,6 +14,9 @@ pub fn run(arguments: &ConvertArguments) -> Result<()> {
         isa: None,
     };
     let model = models::load(&arguments.input, device::open(&one)?.executor, true)?;
+    for warning in model.warnings() {
+        output::Messages { quiet: false }.warning(warning);
+    }
     model.save(&arguments.output)?;
     output::say(&format!("wrote {}", arguments.output.display()));
     Ok(())

@@ -289,8 +289,14 @@ fn make_model(
                 recipe.compile(&mut model)?;
             }
             if !model.is_compiled() {
+                // Where the file has compile settings, the warning says what of them cannot be used.
+                let reasons: String = model
+                    .warnings()
+                    .iter()
+                    .map(|warning| format!(": {warning}"))
+                    .collect();
                 return Err(Failure::Usage(format!(
-                    "`{}` is not compiled: give --set training.optimizer=adam and --set training.loss=...",
+                    "`{}` is not compiled{reasons}: give --set training.optimizer=adam and --set training.loss=...",
                     file.display()
                 )));
             }

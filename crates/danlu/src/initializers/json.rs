@@ -7,7 +7,7 @@ use crate::choice::Choice;
 use crate::config::{Arguments, Config, Described, described, keras_object, snake_case};
 use crate::{Error, Result};
 
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "zeros",
     "ones",
     "constant",
@@ -22,6 +22,7 @@ const NAMES: [&str; 14] = [
     "lecun_uniform",
     "lecun_normal",
     "orthogonal",
+    "identity",
 ];
 
 /// The initializer of this name or class name with these arguments.
@@ -39,6 +40,7 @@ pub(super) fn from_parts(
     let seed = arguments.integer("seed")?;
     let snake = match snake_case(name).as_str() {
         "orthogonal_initializer" => "orthogonal".to_owned(),
+        "identity_initializer" => "identity".to_owned(),
         "zero" => "zeros".to_owned(),
         "one" => "ones".to_owned(),
         other => other.to_owned(),
@@ -96,6 +98,9 @@ pub(super) fn from_parts(
         "orthogonal" => Initializer::Orthogonal {
             gain: arguments.number("gain")?.unwrap_or(1.0),
             seed,
+        },
+        "identity" => Initializer::Identity {
+            gain: arguments.number("gain")?.unwrap_or(1.0),
         },
         _ => {
             let error = Error::unknown("initializer", name, NAMES);
@@ -185,6 +190,7 @@ impl Initializer {
             Initializer::HeNormal { seed } => scaled("HeNormal", seed),
             Initializer::LecunUniform { seed } => scaled("LecunUniform", seed),
             Initializer::LecunNormal { seed } => scaled("LecunNormal", seed),
+            Initializer::Identity { gain } => plain("Identity", crate::config! { "gain": gain }),
             Initializer::Orthogonal { gain, seed } => {
                 plain("Orthogonal", crate::config! { "seed": seed, "gain": gain })
             }

@@ -117,6 +117,11 @@ pub enum Initializer {
         /// A seed of their own.
         seed: Option<i64>,
     },
+    /// A matrix with this number on its diagonal and 0 elsewhere.
+    Identity {
+        /// The number.
+        gain: f64,
+    },
     /// An orthogonal matrix of all axes but the last by the last (Saxe et al. 2014).
     Orthogonal {
         /// A factor.
@@ -209,6 +214,19 @@ impl Initializer {
             Initializer::LecunNormal { .. } => {
                 draw.truncated_normal(count, 0.0, scaled(1.0, FanIn) / TRUNCATED_DEVIATION)
             }
+            Initializer::Identity { gain } => {
+                let &[_, columns] = shape else {
+                    return Err(Error::mismatch(
+                        "the identity initializer",
+                        "a parameter of two axes",
+                        format!("shape {shape:?}"),
+                        "",
+                    ));
+                };
+                let diagonal = |place: usize| place / columns == place % columns;
+                let value = |place| if diagonal(place) { gain as f32 } else { 0.0 };
+                (0..count).map(value).collect()
+            }
             Initializer::Orthogonal { gain, .. } => {
                 let Some((&columns, leading)) = shape.split_last().filter(|_| shape.len() > 1)
                 else {
@@ -228,7 +246,7 @@ impl Initializer {
     fn seed(&self) -> Option<i64> {
         use Initializer::*;
         match *self {
-            Zeros | Ones | Constant { .. } => None,
+            Zeros | Ones | Constant { .. } | Identity { .. } => None,
             RandomNormal { seed, .. }
             | RandomUniform { seed, .. }
             | TruncatedNormal { seed, .. }
@@ -338,6 +356,14 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn an_identity_may_be_oblong() {
+        let initializer = Initializer::from_name("identity").unwrap();
+        let tensor = initializer.values(&[2, 3], 0, "a/kernel").unwrap();
+        assert_eq!(tensor.to_f64(), [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
+        assert!(initializer.values(&[1, 1, 2, 3], 0, "a/kernel").is_err());
     }
 
     #[test]

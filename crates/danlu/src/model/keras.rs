@@ -118,21 +118,32 @@ impl Model {
         Ok(result)
     }
 
-    /// Compiles with Keras' `compile_config`; where it is empty nothing happens.
+    /// Compiles with Keras' `compile_config`; where it has neither an optimizer nor a loss nothing happens.
     ///
     /// # Errors
-    /// It holds something that is not supported.
+    /// It holds something that is not supported, or only one of the two.
     pub fn compile_from_config(&mut self, config: &Value) -> Result<()> {
-        let Some(optimizer) = config
-            .get("optimizer")
-            .filter(|optimizer| !optimizer.is_null())
-        else {
-            return Ok(());
+        let given = |name: &str| config.get(name).filter(|value| !value.is_null());
+        let (optimizer, loss) = match (given("optimizer"), given("loss")) {
+            (Some(optimizer), Some(loss)) => (optimizer, loss),
+            (None, None) => return Ok(()),
+            (Some(_), None) => {
+                let advice = "compile with a loss";
+                return Err(Error::unsupported(
+                    "compile",
+                    "a model without a loss",
+                    advice,
+                ));
+            }
+            // Keras writes this where the same model was saved as `.h5` before; it then trains on with RMSprop.
+            (None, Some(_)) => {
+                let advice =
+                    "compile with an optimizer, or save from Keras as `.keras` before `.h5`";
+                let feature = "a model with a loss and without an optimizer";
+                return Err(Error::unsupported("compile", feature, advice));
+            }
         };
         let optimizer = optimizers::from_json(optimizer)?;
-        let Some(loss) = config.get("loss").filter(|loss| !loss.is_null()) else {
-            return Ok(());
-        };
         let loss = Loss::from_json(only(loss))?;
         if config
             .get("loss_weights")

@@ -181,7 +181,7 @@ impl Model {
             let state = state
                 .enumerate()
                 .map(|(place, value)| as_kept(place, value));
-            model.set_optimizer_state(&state.collect::<Result<Vec<Tensor>>>()?)?;
+            model.take_optimizer_state(&state.collect::<Result<Vec<Tensor>>>()?)?;
         }
         if let Some(problem) = problem {
             model.warnings.push(format!(
@@ -189,6 +189,30 @@ impl Model {
             ));
         }
         Ok(model)
+    }
+
+    /// Uses a file's optimizer state as far as Keras would: all of it; the step and the learning rate alone, which is what
+    /// a model has that was compiled and not trained; and nothing of a state of other parameters, as when a layer was
+    /// frozen after the training.
+    fn take_optimizer_state(&mut self, state: &[Tensor]) -> Result<()> {
+        self.ensure_optimizer_state("load")?;
+        let (own, received) = (self.optimizer_state_names().len(), state.len());
+        if own == received {
+            return self.set_optimizer_state(state);
+        }
+        let untrained = received == 2 && state[0].len() == 1 && state[0].get_f64(0) == 0.0;
+        if untrained {
+            let mut whole = state.to_vec();
+            let slots = self.optimizer_state()?.into_iter().skip(2);
+            whole.extend(slots.map(|(_, zeros)| zeros));
+            return self.set_optimizer_state(&whole);
+        }
+        self.warnings.push(format!(
+            "the file's optimizer state is that of other parameters ({received} arrays, where this model's optimizer has \
+             {own}), and is not used: training begins with a new one. This happens when layers are frozen or thawed after \
+             training; compile and save the model again to keep a state"
+        ));
+        Ok(())
     }
 
     /// A file's weights in order, once they are known to be of this model's shapes.

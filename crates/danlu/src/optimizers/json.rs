@@ -63,7 +63,7 @@ fn from_parts(name: &str, mut arguments: Arguments) -> Result<Box<dyn Optimizer>
         Box::new(adam)
     };
     arguments.take("name");
-    arguments.unsupported("weight_decay", &[])?;
+    arguments.unsupported("weight_decay", &[0.0.into()])?;
     arguments.unsupported("use_ema", &[false.into()])?;
     // Both only count where use_ema is true.
     arguments.take("ema_momentum");

@@ -216,6 +216,27 @@ impl Model {
         Ok(())
     }
 
+    /// As [`set_optimizer_state`](Self::set_optimizer_state), from the names of [`optimizer_state`](Self::optimizer_state) in
+    /// any order.
+    ///
+    /// # Errors
+    /// As there; a name is missing.
+    pub fn set_named_optimizer_state(&mut self, state: &[(String, Tensor)]) -> Result<()> {
+        self.ensure_optimizer_state("set_named_optimizer_state")?;
+        let named = |name: String| match state.iter().find(|(given, _)| *given == name) {
+            Some((_, value)) => Ok(value.clone()),
+            None => Err(Error::mismatch(
+                format!("the optimizer state of {}", self.name),
+                name,
+                "nothing of this name",
+                "the state is that of another optimizer or model",
+            )),
+        };
+        let names = self.optimizer_state_names().into_iter();
+        let ordered = names.map(named).collect::<Result<Vec<Tensor>>>()?;
+        self.set_optimizer_state(&ordered)
+    }
+
     /// The parameters that training changes: their state's name and shape.
     pub(super) fn trained(&self) -> Vec<(String, Vec<usize>)> {
         let trainable = self.nodes.iter().filter(|node| node.trainable);
@@ -242,7 +263,7 @@ impl Model {
         names
     }
 
-    pub(super) fn ensure_optimizer_state(&mut self, action: &'static str) -> Result<()> {
+    pub(crate) fn ensure_optimizer_state(&mut self, action: &'static str) -> Result<()> {
         self.require_built(action)?;
         let trained = self.trained();
         self.executor()?;

@@ -88,6 +88,56 @@ fn a_saved_model_trains_on_as_if_nothing_had_happened() {
     assert!(Model::load(&path).is_err());
 }
 
+/// Keras writes the step and the learning rate alone where a compiled model was never trained, and the state of all layers
+/// where one was frozen after the training.
+#[test]
+fn an_optimizer_state_that_does_not_fit_is_begun_anew_as_in_keras() {
+    let (x, y) = (numbers(&[10, 4], 0), labels(10, 3));
+    let mut fresh = classifier();
+    let mut file = fresh.to_file().unwrap();
+    file.optimizer = Some(vec![
+        ("0".to_owned(), Tensor::from_i64(&[], vec![0]).unwrap()),
+        ("1".to_owned(), Tensor::scalar(0.01)),
+    ]);
+    let mut loaded = Model::from_file(file, LoadOptions::new()).unwrap();
+    assert!(loaded.warnings().is_empty());
+    fresh.fit((&x, &y), quiet()).unwrap();
+    loaded.fit((&x, &y), quiet()).unwrap();
+    assert_eq!(loaded.weights().unwrap(), fresh.weights().unwrap());
+    assert_eq!(
+        loaded.optimizer_state().unwrap(),
+        fresh.optimizer_state().unwrap()
+    );
+
+    let mut file = fresh.to_file().unwrap();
+    file.config["config"]["layers"][1]["config"]["trainable"] = false.into();
+    let frozen = Model::from_file(file, LoadOptions::new()).unwrap();
+    assert!(frozen.warnings()[0].contains("10 arrays, where this model's optimizer has 6"));
+    assert_eq!(frozen.iteration().unwrap(), 0);
+}
+
+#[test]
+fn compile_settings_that_cannot_be_used_are_named() {
+    let mut file = classifier().to_file().unwrap();
+    let whole = file.compile_config.take().unwrap();
+    for (key, value, expected) in [
+        ("optimizer", serde_json::Value::Null, "without an optimizer"),
+        ("loss", serde_json::Value::Null, "without a loss"),
+        ("loss_weights", 0.5.into(), "`loss_weights`"),
+    ] {
+        let mut file = classifier().to_file().unwrap();
+        let mut compile = whole.clone();
+        compile[key] = value;
+        file.compile_config = Some(compile);
+        let model = Model::from_file(file, LoadOptions::new()).unwrap();
+        let warnings = model.warnings().join("\n");
+        assert!(
+            !model.is_compiled() && warnings.contains(expected),
+            "{warnings}"
+        );
+    }
+}
+
 #[test]
 fn models_of_keras_predict_and_train_on_as_in_keras() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/keras_files");
