@@ -1,7 +1,7 @@
 //! Elementwise neighbours become one pass, and a pass over a product's or convolution's result joins its kernel, which
 //! runs it on each piece while that is in cache.
 //!
-//! Nodes of one shape are merged greedily in topological order, where no path between two of them leads through a node
+//! Nodes of one number of elements are merged (a reshape between them changes no element's place) greedily in topological order, where no path between two of them leads through a node
 //! outside (which would have to run in the middle of the pass).
 
 use danlu_graph::{DType, NodeId, Operation};
@@ -85,8 +85,7 @@ impl Groups {
             let mut candidates: Vec<usize> = node
                 .inputs
                 .iter()
-                .filter(|&&input| !nodes[input].is_alias())
-                .filter_map(|&input| groups.of[input])
+                .filter_map(|&input| groups.of[root(nodes, input)])
                 .collect();
             candidates.sort_unstable_by(|a, b| b.cmp(a));
             candidates.dedup();
@@ -114,9 +113,8 @@ impl Groups {
         let (Some(&first), Some(&second)) = (a.members.first(), b.members.first()) else {
             return;
         };
-        if nodes[first].shape != nodes[second].shape
+        if nodes[first].count() != nodes[second].count()
             || a.members.len() + b.members.len() > LARGEST_GROUP
-            || self.reads_through_alias(nodes, left, right)
             || self.path_between(nodes, left, right)
         {
             return;
@@ -136,16 +134,6 @@ impl Groups {
         group.members.sort_unstable();
         group.heavy = heavy;
         self.groups[right].heavy = None;
-    }
-
-    /// Whether a member reads another through a reshape: then their elements do not correspond.
-    fn reads_through_alias(&self, nodes: &[Concrete], left: usize, right: usize) -> bool {
-        self.members(left, right).any(|member| {
-            nodes[member].inputs.iter().any(|&input| {
-                let group = self.of[root(nodes, input)];
-                nodes[input].is_alias() && (group == Some(left) || group == Some(right))
-            })
-        })
     }
 
     /// Whether an input of the kernel is computed in one of the groups.

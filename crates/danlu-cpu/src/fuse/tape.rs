@@ -7,6 +7,7 @@ use danlu_graph::{DType, Operation};
 
 use super::apply::{Function, Operands, apply};
 use super::pattern::{Access, Pattern, access};
+use crate::kernels::product::MOST_STREAMS;
 use crate::plan::context::{Context, Location};
 
 /// Bytes for the tiles of one tape, on the stack of the thread that runs it: about the first-level cache.
@@ -60,6 +61,7 @@ struct Store {
 /// A member of a group as the tape's builder is given it.
 pub(crate) struct Entry<'a> {
     pub operation: &'a Operation,
+    pub shape: &'a [usize],
     pub dtype: DType,
     /// Operands: earlier entries, or values from outside.
     pub operands: Vec<Operand>,
@@ -104,9 +106,8 @@ fn function(operation: &Operation) -> Option<Function> {
 }
 
 impl Tape {
-    /// Compiles entries, all of this shape, or `None` if one is not elementwise.
-    pub fn new(shape: &[usize], entries: &[Entry<'_>]) -> Option<Tape> {
-        let count: usize = shape.iter().product();
+    /// Compiles entries, all of this many elements, or `None` if one is not elementwise.
+    pub fn new(count: usize, entries: &[Entry<'_>]) -> Option<Tape> {
         let mut last_use = vec![0; entries.len()];
         for (place, entry) in entries.iter().enumerate() {
             for operand in &entry.operands {
@@ -148,7 +149,7 @@ impl Tape {
                     } => {
                         widest = widest.max(dtype.size());
                         let external =
-                            tape.external(*location, *dtype, from, shape, &mut registers);
+                            tape.external(*location, *dtype, from, entry.shape, &mut registers);
                         (Source::External(external), *dtype)
                     }
                 };
@@ -254,6 +255,19 @@ impl Tape {
         }
         self.tile = self.tile / step * step;
         self.register_bytes = self.tile * widest;
+    }
+
+    /// The values of 4 bytes that the tape reads element for element, at most as many as a product reads ahead.
+    pub fn streams(&self) -> Vec<Location> {
+        let contiguous = self.externals.iter().filter(|external| {
+            matches!(external.access, ExternalAccess::Contiguous)
+                && external.dtype.size() == 4
+                && external.location != Location::Tile
+        });
+        contiguous
+            .map(|external| external.location)
+            .take(MOST_STREAMS)
+            .collect()
     }
 
     /// Elements of the shape.

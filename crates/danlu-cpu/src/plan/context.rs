@@ -16,9 +16,12 @@ pub(crate) enum Location {
     Input(usize),
     /// At this offset of the plan's constants.
     Constant(usize),
+    /// In the tile that a task of the step is working on: nobody else sees the value.
+    Tile,
 }
 
 /// What a step is given when it runs.
+#[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
     pub isa: Isa,
     pub pool: &'a Pool,
@@ -26,13 +29,20 @@ pub(crate) struct Context<'a> {
     pub constants: *const u8,
     pub states: &'a [*mut u8],
     pub inputs: &'a [*const u8],
+    /// Where element 0 of a value would lie of which a task has the tile only.
+    pub tile: *mut u8,
 }
 
 // SAFETY: the pointers are read and written by tasks that touch disjoint parts, or only read: that is how a plan cuts its
 // steps.
 unsafe impl Sync for Context<'_> {}
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    /// The context of a task with a tile of its own.
+    pub fn with_tile(&self, tile: *mut u8) -> Context<'a> {
+        Context { tile, ..*self }
+    }
+
     /// The address of a value's elements. Inputs and constants are only ever read.
     pub fn pointer(&self, location: Location) -> *mut u8 {
         match location {
@@ -42,6 +52,7 @@ impl Context<'_> {
             Location::Input(index) => self.inputs[index].cast_mut(),
             // SAFETY: the plan's offsets lie inside its constants.
             Location::Constant(offset) => unsafe { self.constants.add(offset).cast_mut() },
+            Location::Tile => self.tile,
         }
     }
 }

@@ -79,15 +79,15 @@ impl Planner<'_> {
                 let operands = node
                     .inputs
                     .iter()
-                    .map(|input| match passed.iter().position(|own| own == input) {
-                        Some(entry) => Operand::Entry(entry),
-                        None => {
-                            let source = root(self.nodes, *input);
-                            Operand::Outside {
+                    .map(|input| {
+                        let source = root(self.nodes, *input);
+                        match passed.iter().position(|own| *own == source) {
+                            Some(entry) => Operand::Entry(entry),
+                            None => Operand::Outside {
                                 location: self.locations[&source],
                                 dtype: self.nodes[*input].dtype,
                                 shape: self.nodes[*input].shape.clone(),
-                            }
+                            },
                         }
                     })
                     .collect();
@@ -97,13 +97,14 @@ impl Planner<'_> {
                 });
                 Entry {
                     operation: &node.operation,
+                    shape: &node.shape,
                     dtype: node.dtype,
                     operands,
                     store,
                 }
             })
             .collect();
-        Tape::new(&self.nodes[first].shape, &entries)
+        Tape::new(self.nodes[first].count(), &entries)
             .map(Some)
             .ok_or_else(|| self.nodes[first].error("is not an elementwise operation"))
     }

@@ -27,6 +27,7 @@ use crate::threads::Pool;
 use concrete::{Concrete, concretize, root};
 use context::{Context, Location, Step};
 use memory::Life;
+use steps::Kernel;
 
 /// A result that is copied out of the plan's memory when all steps have run.
 struct Copy {
@@ -173,6 +174,7 @@ impl Plan {
             constants: self.constants.pointer(),
             states: &self.state_pointers,
             inputs: &self.input_pointers,
+            tile: std::ptr::null_mut(),
         };
         let waited = pool.waited();
         let begin = self.measured.map(|_| Instant::now());
@@ -318,8 +320,13 @@ impl<'a> Planner<'a> {
         let last_reads = self.last_reads(&step_of);
         let end = sequence.len();
 
+        let kernels: Vec<Kernel> = sequence
+            .iter()
+            .map(|&group| self.kernel(group, bindings))
+            .collect::<Result<_>>()?;
+
         // Values with a life in the arena; a kernel's result that only its own pass reads shares the place of the
-        // pass's first result.
+        // pass's first result, or lives in tiles.
         let mut lives: Vec<Life> = Vec::new();
         let mut life_of: BTreeMap<NodeId, usize> = BTreeMap::new();
         let mut shared: BTreeSet<NodeId> = BTreeSet::new();
@@ -357,6 +364,8 @@ impl<'a> Planner<'a> {
                 if let Some(twin) = twin {
                     life_of.insert(heavy, life_of[&twin]);
                     shared.insert(twin);
+                } else if kernels[step].tile_bytes().is_some() {
+                    self.locations.insert(heavy, Location::Tile);
                 } else {
                     life_of.insert(heavy, lives.len());
                     lives.push(Life {
@@ -368,19 +377,22 @@ impl<'a> Planner<'a> {
             }
         }
 
-        // Kernels with their scratch, which lives for one step.
-        let mut kernels = Vec::with_capacity(sequence.len());
-        for (step, &group) in sequence.iter().enumerate() {
-            let kernel = self.kernel(group, bindings)?;
-            let scratch = (kernel.scratch_bytes() > 0).then(|| {
+        // The kernels' scratch lives for one step.
+        let mut scratches = Vec::with_capacity(sequence.len());
+        for (step, (kernel, group)) in kernels.iter().zip(sequence).enumerate() {
+            let heavy = self.groups.groups[*group].heavy;
+            let in_tiles =
+                heavy.is_some_and(|heavy| self.locations.get(&heavy) == Some(&Location::Tile));
+            let tiles = kernel.tile_bytes().filter(|_| in_tiles).unwrap_or(0);
+            let bytes = kernel.scratch_bytes() + tiles;
+            scratches.push((bytes > 0).then(|| {
                 lives.push(Life {
                     first: step,
                     last: step,
-                    bytes: kernel.scratch_bytes(),
+                    bytes,
                 });
                 lives.len() - 1
-            });
-            kernels.push((kernel, scratch));
+            }));
         }
         // States that go into other states are saved before any is overwritten.
         let mut saved: Vec<(usize, usize)> = Vec::new();
@@ -403,7 +415,7 @@ impl<'a> Planner<'a> {
         }
 
         let mut steps = Vec::with_capacity(sequence.len());
-        for (&group, (kernel, scratch)) in sequence.iter().zip(kernels) {
+        for ((&group, kernel), scratch) in sequence.iter().zip(kernels).zip(scratches) {
             let scratch = scratch.map(|life| Location::Arena(offsets[life]));
             steps.push(Planned {
                 profile: self.profile(group),

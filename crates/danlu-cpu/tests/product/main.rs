@@ -94,9 +94,9 @@ fn bits(values: &[f32]) -> Vec<u32> {
 }
 
 /// Runs with an epilogue that notes its tiles, and checks that they cover the result once.
-fn run_with_tiles(rows: usize, columns: usize, run: impl FnOnce(&(dyn Fn(Tile) + Sync))) {
+fn run_with_tiles(rows: usize, columns: usize, run: impl FnOnce(&(dyn Fn(Tile, *mut f32) + Sync))) {
     let tiles = Mutex::new(Vec::new());
-    run(&|tile| tiles.lock().unwrap().push(tile));
+    run(&|tile, _| tiles.lock().unwrap().push(tile));
     let mut covered = vec![0_u8; rows * columns];
     for tile in tiles.into_inner().unwrap() {
         assert!(

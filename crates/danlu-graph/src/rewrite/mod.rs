@@ -3,6 +3,7 @@
 
 mod common;
 mod fold;
+mod pooling;
 mod simplify;
 
 use crate::graph::{Node, NodeId};
@@ -10,6 +11,7 @@ use crate::{Program, Result};
 
 pub use common::CommonSubexpressions;
 pub use fold::FoldConstants;
+pub use pooling::PoolingGradients;
 pub use simplify::Simplify;
 
 /// A pass over a program.
@@ -44,7 +46,13 @@ impl Rewrite for DeadCode {
 /// # Errors
 /// The program is not consistent: a mistake in an operation's shape rule.
 pub fn optimize(program: &mut Program) -> Result<()> {
-    let passes: [&dyn Rewrite; 4] = [&Simplify, &FoldConstants, &CommonSubexpressions, &DeadCode];
+    let passes: [&dyn Rewrite; 5] = [
+        &Simplify,
+        &FoldConstants,
+        &PoolingGradients,
+        &CommonSubexpressions,
+        &DeadCode,
+    ];
     // Each pass only shrinks or straightens; the bound is against a pair of passes that undo each other.
     for _ in 0..16 {
         let mut changes = 0;

@@ -11,8 +11,8 @@ use crate::simd::Isa;
 /// Averages over windows, for the output rows `rows` (counted through all images: row `y` of image `i` is `i * output height + y`).
 ///
 /// `source` holds the images from the first on, [images, height, width, channels]; `destination` the rows, [rows, output width,
-/// channels]. Padding does not count: the sum is divided by the number of elements that are in the image, as TensorFlow does; an
-/// empty window gives 0.
+/// channels]. Padding does not count: the sum is divided by the number of elements that are in the image, as TensorFlow does; the
+/// mean of an empty window is NaN.
 ///
 /// # Panics
 /// If the slices do not hold these rows.
@@ -83,7 +83,7 @@ impl WithSimd for Average<'_> {
                 let ys = pool.window(0, y);
                 for x in 0..pool.output[1] {
                     let xs = pool.window(1, x);
-                    let count = simd.splat_f32s(ys.len().max(1) as f32 * xs.len().max(1) as f32);
+                    let count = simd.splat_f32s(ys.len() as f32 * xs.len() as f32);
                     for_each_vector(
                         simd,
                         channels,

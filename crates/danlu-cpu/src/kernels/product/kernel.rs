@@ -14,6 +14,7 @@
 
 use pulp::{MemMask, Simd, WithSimd};
 
+use super::Streams;
 use crate::simd::multiply_add;
 
 /// One piece of a contraction, for a range of rows and one panel of columns.
@@ -43,6 +44,8 @@ pub(super) struct Block {
     pub accumulate: bool,
     /// Whether A has columns, too; then at most one vector of columns.
     pub diagonal: bool,
+    /// Arrays of C's shape that are read next.
+    pub streams: Streams,
 }
 
 /// The most vectors per row that there are tiles for.
@@ -89,6 +92,7 @@ macro_rules! run_tiles {
         unsafe {
             rest.rows = rest.rows.add(body.row_count);
             rest.c = rest.c.wrapping_add(body.row_count * rest.c_stride);
+            rest.streams = rest.streams.advanced(body.row_count * rest.c_stride);
         }
         let mut rest_height = 0;
         $( if rest.row_count <= $height { rest_height = $height; } )+
@@ -200,6 +204,11 @@ impl<const HEIGHT: usize, const VECTORS: usize, const MASKED: bool, const DIAGON
                     .a
                     .wrapping_offset(*block.rows.add(first + row.min(valid - 1)))
             });
+            if block.streams.count > 0 {
+                for row in first..first + valid {
+                    block.streams.fetch(row * block.c_stride, block.columns);
+                }
+            }
             let mut b = block.b;
             for k in 0..block.length {
                 // SAFETY: `k` is below `length`, and `run_block`'s caller vouches for the tables and what they point at.

@@ -6,7 +6,9 @@ use super::block::{BLayout, Contraction, SumOfParts};
 use super::matmul_shape::{BatchAxis, MatmulShape};
 use super::panels::{Panel, Steps, pack_panel, packed_width, panels, piece_length};
 use super::transpose::transpose;
-use super::{Epilogue, SCRATCH_ALIGNMENT, Shared, Sharing, Tile, kernel, scratch_for};
+use super::{
+    Epilogue, SCRATCH_ALIGNMENT, Shared, Sharing, Streams, Target, Tile, kernel, scratch_for,
+};
 use crate::simd::Isa;
 use crate::threads::Pool;
 
@@ -173,22 +175,34 @@ impl MatmulPlan {
         }
     }
 
+    /// Elements of the largest tile that an epilogue is given, if tiles need not be parts of the whole result.
+    pub fn tile_elements(&self) -> Option<usize> {
+        let (m, n) = (self.shape.m, self.shape.n);
+        match self.schedule {
+            Schedule::Tiles { .. } if self.swapped => None,
+            Schedule::Tiles { row_block } => Some(row_block.min(m) * n),
+            Schedule::Pieces => Some(sum_block(m, n).0.min(m) * n),
+        }
+    }
+
     /// Computes C.
     ///
     /// # Safety
     /// `a` and `b` must be readable at every offset that the shape names, `c` writable for `batch * m * n` elements, `scratch` writable for
     /// [`MatmulPlan::scratch_bytes`] and aligned to 64 bytes; `c` and `scratch` must overlap nothing else.
-    pub unsafe fn run(
+    pub unsafe fn run<'a>(
         &self,
         pool: &Pool,
         a: *const f32,
         b: *const f32,
-        c: *mut f32,
+        c: impl Into<Target<'a>>,
         scratch: *mut u8,
         epilogue: Epilogue,
     ) {
+        let c = c.into();
+        debug_assert!(c.is_whole() || self.tile_elements().is_some());
         let (a, b) = if self.swapped { (b, a) } else { (a, b) };
-        let (a, b, c) = (Shared::new(a), Shared::new(b), Shared(c));
+        let (a, b) = (Shared::new(a), Shared::new(b));
         let packed = Shared(scratch.cast::<f32>());
         if self.packed_matrices > 0 {
             self.pack(pool, b, packed);
@@ -255,7 +269,7 @@ impl MatmulPlan {
     fn run_tiles(
         &self,
         pool: &Pool,
-        (a, b, c): (Shared<f32>, Shared<f32>, Shared<f32>),
+        (a, b, c): (Shared<f32>, Shared<f32>, Target),
         packed: Shared<f32>,
         own: Shared<u8>,
         row_block: usize,
@@ -275,13 +289,14 @@ impl MatmulPlan {
             let mut table = [0_isize; MOST_ROWS];
             let rows = self.row_table(&mut table, from, to);
             let (b, b_layout) = self.columns_of(index, b, packed);
-            let matrix = c.get().wrapping_add(index * shape.m * shape.n);
             let block = own.get().wrapping_add(slot * self.slot_bytes()).cast();
             let block_stride = packed_width(&self.panels);
+            let row = index * shape.m + if self.swapped { first } else { from };
+            let tile_start = c.at(slot, row, shape.n);
             let (place, stride) = if self.swapped {
                 (block, block_stride)
             } else {
-                (matrix.wrapping_add(from * shape.n), shape.n)
+                (tile_start, shape.n)
             };
             self.isa.dispatch(Contraction {
                 a: a.get().wrapping_offset(self.matrix(index).0),
@@ -297,9 +312,14 @@ impl MatmulPlan {
                 c_stride: stride,
                 accumulate: false,
                 diagonal: false,
+                streams: if self.swapped {
+                    Streams::default()
+                } else {
+                    c.streams_at(row * shape.n)
+                },
             });
             let mut tile = Tile {
-                row_start: index * shape.m + from,
+                row_start: row,
                 row_end: index * shape.m + to,
                 column_start: first,
                 column_end: after,
@@ -310,20 +330,20 @@ impl MatmulPlan {
                     transpose(
                         self.isa,
                         (block.add(first), block_stride),
-                        (matrix.add(first * shape.n + from), shape.n),
+                        (tile_start.add(from), shape.n),
                         to - from,
                         after - first,
                     );
                 }
                 tile = Tile {
-                    row_start: index * shape.m + first,
+                    row_start: row,
                     row_end: index * shape.m + after,
                     column_start: from,
                     column_end: to,
                 };
             }
             if let Some(epilogue) = epilogue {
-                epilogue(tile);
+                epilogue(tile, tile_start);
             }
         });
     }
@@ -343,7 +363,7 @@ impl MatmulPlan {
     fn run_pieces(
         &self,
         pool: &Pool,
-        (a, b, c): (Shared<f32>, Shared<f32>, Shared<f32>),
+        (a, b, c): (Shared<f32>, Shared<f32>, Target),
         packed: Shared<f32>,
         own: Shared<u8>,
         epilogue: Epilogue,
@@ -371,17 +391,13 @@ impl MatmulPlan {
                     c_stride: n,
                     accumulate: false,
                     diagonal: false,
+                    streams: Streams::default(),
                 });
             });
-        // Full rows, unless there are too few of them to share.
-        let (row_block, column_block) = if m >= 8 {
-            (4096_usize.div_ceil(n.max(1)).min(m.div_ceil(8)), n.max(1))
-        } else {
-            (1, 1024)
-        };
+        let (row_block, column_block) = sum_block(m, n);
         let column_blocks = n.div_ceil(column_block);
         let tasks = m.div_ceil(row_block) * column_blocks;
-        self.sharing.run(pool, tasks, &|_, task| {
+        self.sharing.run(pool, tasks, &|slot, task| {
             let row_start = task / column_blocks * row_block;
             let column_start = task % column_blocks * column_block;
             let tile = Tile {
@@ -391,18 +407,28 @@ impl MatmulPlan {
                 column_end: (column_start + column_block).min(n),
             };
             let offset = row_start * n + column_start;
+            let tile_start = c.at(slot, row_start, n);
             self.isa.dispatch(SumOfParts {
                 parts: own.get().cast::<f32>().wrapping_add(offset),
                 count: pieces,
                 part_stride,
-                c: c.get().wrapping_add(offset),
+                c: tile_start.wrapping_add(column_start),
                 rows: tile.row_end - row_start,
                 columns: tile.column_end - column_start,
                 row_stride: n,
             });
             if let Some(epilogue) = epilogue {
-                epilogue(tile);
+                epilogue(tile, tile_start);
             }
         });
+    }
+}
+
+/// Rows and columns of a tile whose parts one task adds up: full rows, unless there are too few of them to share.
+fn sum_block(m: usize, n: usize) -> (usize, usize) {
+    if m >= 8 {
+        (4096_usize.div_ceil(n.max(1)).min(m.div_ceil(8)), n.max(1))
+    } else {
+        (1, 1024)
     }
 }

@@ -30,6 +30,7 @@ type Build = Box<dyn FnOnce(Operands) -> Box<dyn Step>>;
 /// A kernel chosen for a node's shapes.
 pub(super) struct Kernel {
     scratch: usize,
+    tile: Option<usize>,
     build: Build,
 }
 
@@ -38,6 +39,7 @@ impl Kernel {
     fn new(scratch: usize, build: impl FnOnce(Operands) -> Box<dyn Step> + 'static) -> Kernel {
         Kernel {
             scratch,
+            tile: None,
             build: Box::new(build),
         }
     }
@@ -45,6 +47,20 @@ impl Kernel {
     /// The kernel of a step that has none.
     pub fn none() -> Kernel {
         Kernel::new(0, |_| Box::new(elementwise::Nothing))
+    }
+
+    /// The same kernel, which can do without memory for its result where only its own pass looks at it: `bytes` for the
+    /// tiles of all threads are then added to the scratch.
+    fn with_tiles(self, bytes: Option<usize>) -> Kernel {
+        Kernel {
+            tile: bytes,
+            ..self
+        }
+    }
+
+    /// Bytes for a tile of each thread, if the result needs no memory of its own beside them.
+    pub fn tile_bytes(&self) -> Option<usize> {
+        self.tile
     }
 
     /// Bytes that it needs while it runs.

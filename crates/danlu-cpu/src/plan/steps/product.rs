@@ -4,10 +4,11 @@ use danlu_graph::operations::{ConvolutionOptions, MatMul};
 use danlu_graph::{DType, Result};
 
 use super::{Kernel, Operands};
+use crate::buffer::aligned;
 use crate::fuse::tape::Tape;
 use crate::kernels::product::{
     BatchAxis, Convolution2dShape, ConvolutionForwardPlan, ConvolutionInputGradientPlan,
-    ConvolutionWeightGradientPlan, Epilogue, MatmulPlan, MatmulShape, Tile,
+    ConvolutionWeightGradientPlan, Epilogue, MOST_STREAMS, MatmulPlan, MatmulShape, Target, Tile,
 };
 use crate::plan::concrete::Concrete;
 use crate::plan::context::{Context, Location, Step};
@@ -17,6 +18,7 @@ use crate::threads::Pool;
 /// What the plans of this family share.
 trait ProductPlan: Send + Sync + 'static {
     fn scratch_bytes(&self) -> usize;
+    fn tile_elements(&self) -> Option<usize>;
 
     /// # Safety
     /// As the plan's own `run`.
@@ -25,7 +27,7 @@ trait ProductPlan: Send + Sync + 'static {
         pool: &Pool,
         a: *const f32,
         b: *const f32,
-        c: *mut f32,
+        c: Target<'_>,
         scratch: *mut u8,
         epilogue: Epilogue<'_>,
     );
@@ -37,12 +39,15 @@ macro_rules! product_plans {
             fn scratch_bytes(&self) -> usize {
                 self.scratch_bytes()
             }
+            fn tile_elements(&self) -> Option<usize> {
+                self.tile_elements()
+            }
             unsafe fn run(
                 &self,
                 pool: &Pool,
                 a: *const f32,
                 b: *const f32,
-                c: *mut f32,
+                c: Target<'_>,
                 scratch: *mut u8,
                 epilogue: Epilogue<'_>,
             ) {
@@ -67,6 +72,8 @@ struct Product<P> {
     scratch: Option<Location>,
     columns: usize,
     pass: Option<Tape>,
+    /// What the pass reads element for element.
+    streams: Vec<Location>,
 }
 
 impl<P: ProductPlan> Step for Product<P> {
@@ -74,12 +81,26 @@ impl<P: ProductPlan> Step for Product<P> {
         let [a, b] = self
             .sources
             .map(|source| context.pointer(source).cast_const().cast());
-        let c = context.pointer(self.output).cast();
         let scratch = self
             .scratch
             .map_or(std::ptr::null_mut(), |scratch| context.pointer(scratch));
+        let c = match self.output {
+            Location::Tile => Target::tiles(
+                scratch.wrapping_add(self.plan.scratch_bytes()).cast(),
+                self.plan.tile_elements().map_or(0, aligned_elements),
+            ),
+            output => Target::from(context.pointer(output).cast::<f32>()),
+        };
+        let mut streams = [std::ptr::null(); MOST_STREAMS];
+        for (pointer, &stream) in streams.iter_mut().zip(&self.streams) {
+            *pointer = context.pointer(stream).cast_const().cast();
+        }
+        let c = c.with_streams(&streams[..self.streams.len()]);
         let epilogue = self.pass.as_ref().map(|tape| {
-            move |tile: Tile| {
+            move |tile: Tile, place: *mut f32| {
+                let context = context
+                    .with_tile(place.wrapping_sub(tile.row_start * self.columns).cast());
+                let context = &context;
                 let width = tile.column_end - tile.column_start;
                 if width == self.columns {
                     let (start, end) = (tile.row_start * width, tile.row_end * width);
@@ -94,24 +115,40 @@ impl<P: ProductPlan> Step for Product<P> {
                 }
             }
         });
-        let epilogue = epilogue.as_ref().map(|pass| pass as &(dyn Fn(Tile) + Sync));
+        let epilogue = epilogue
+            .as_ref()
+            .map(|pass| pass as &(dyn Fn(Tile, *mut f32) + Sync));
         // SAFETY: the operands have the shapes that the plan was made for, and the scratch its size.
         unsafe { self.plan.run(context.pool, a, b, c, scratch, epilogue) };
         Ok(())
     }
 }
 
-fn product<P: ProductPlan>(plan: P, columns: usize) -> Kernel {
-    Kernel::new(plan.scratch_bytes(), move |operands: Operands| {
+/// Elements from one thread's tile to the next.
+fn aligned_elements(elements: usize) -> usize {
+    aligned(elements * size_of::<f32>()) / size_of::<f32>()
+}
+
+/// Larger tiles than this leave the second-level cache: then the whole result may as well go to memory.
+const LARGEST_TILE: usize = 512 * 1024;
+
+fn product<P: ProductPlan>(plan: P, columns: usize, threads: usize) -> Kernel {
+    let bytes = |elements| aligned_elements(elements) * size_of::<f32>();
+    let tile = plan.tile_elements().map(bytes);
+    let tiles = tile.filter(|&tile| tile <= LARGEST_TILE);
+    let kernel = Kernel::new(plan.scratch_bytes(), move |operands: Operands| {
+        let streams = operands.pass.as_ref().map_or(Vec::new(), Tape::streams);
         Box::new(Product {
             plan,
+            streams,
             sources: [operands.inputs[0], operands.inputs[1]],
             output: operands.output,
             scratch: operands.scratch,
             columns,
             pass: operands.pass,
         })
-    })
+    });
+    kernel.with_tiles(tiles.map(|tile| tile * threads))
 }
 
 /// The shape of an operand of a product of this rank. Of more axes, as [`contraction`](crate::fuse::contraction) leaves
@@ -174,7 +211,8 @@ pub(super) fn matmul(
         a: strides(m, k, product_of.transpose_left),
         b: strides(k, n, product_of.transpose_right),
     };
-    Ok(Some(product(MatmulPlan::new(isa, shape, threads), n)))
+    let plan = MatmulPlan::new(isa, shape, threads);
+    Ok(Some(product(plan, n, threads)))
 }
 
 /// The kernels' description of a convolution, from the shapes of its input and kernel.
@@ -216,7 +254,7 @@ macro_rules! convolutions {
                 let shape = convolution(options, input(inputs, node), kernel(inputs, node));
                 let columns = shape.$columns;
                 let plan = $plan::new(isa, shape, threads).map_err(|error| node.error(&error.to_string()))?;
-                Ok(Some(product(plan, columns)))
+                Ok(Some(product(plan, columns, threads)))
             }
         )*
     };

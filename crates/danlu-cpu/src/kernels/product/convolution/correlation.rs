@@ -3,7 +3,7 @@
 use super::super::block::{BLayout, Contraction};
 use super::super::kernel;
 use super::super::panels::{Panel, Steps, pack_panel, packed_width, panels, piece_length};
-use super::super::{Epilogue, Shared, Sharing, Tile, scratch_for};
+use super::super::{Epilogue, Shared, Sharing, Target, Tile, scratch_for};
 use super::image::Images;
 use crate::simd::Isa;
 use crate::threads::Pool;
@@ -207,6 +207,12 @@ impl Correlation {
         self.packed_bytes() + self.slot_bytes() * self.sharing.threads
     }
 
+    /// Elements of the largest tile.
+    pub fn tile_elements(&self) -> usize {
+        let windows = self.band.min(self.geometry.output[0]) * self.geometry.output[1];
+        self.images_per_task * windows * self.geometry.columns * self.geometry.groups
+    }
+
     /// # Safety
     /// `source` must be readable for the images, `weights` at every offset that [`Weights`] names, `c` writable for the result and
     /// `scratch` for [`Correlation::scratch_bytes`]; `c` and `scratch` must overlap nothing else.
@@ -215,7 +221,7 @@ impl Correlation {
         pool: &Pool,
         source: *const f32,
         weights: *const f32,
-        c: *mut f32,
+        c: Target,
         scratch: *mut u8,
         epilogue: Epilogue,
     ) {
@@ -224,7 +230,7 @@ impl Correlation {
         if self.packed {
             self.pack(pool, weights, packed);
         }
-        let (source, c) = (Shared::new(source), Shared(c));
+        let source = Shared::new(source);
         let copies = Shared(scratch.wrapping_add(self.packed_bytes()));
         let Geometry { batch, output, .. } = self.geometry;
         let filters = self.geometry.columns * self.geometry.groups;
@@ -244,6 +250,7 @@ impl Correlation {
             let a = unsafe { self.prepare(source.get(), copy, first_image, count, y, band) };
             let row_start = (first_image * output[0] + y) * output[1];
             let rows = &self.rows[..count * band * output[1]];
+            let tile_start = c.at(slot, row_start, filters);
             for group in 0..self.geometry.groups {
                 let (b, b_layout) = self.weights_of(group, weights, packed);
                 let column = group * self.geometry.columns;
@@ -257,19 +264,21 @@ impl Correlation {
                     b,
                     b_layout,
                     panels: &self.panels,
-                    c: c.get().wrapping_add(row_start * filters + column),
+                    c: tile_start.wrapping_add(column),
                     c_stride: filters,
                     accumulate: false,
                     diagonal: self.geometry.depthwise,
+                    streams: c.streams_at(row_start * filters + column),
                 });
             }
             if let Some(epilogue) = epilogue {
-                epilogue(Tile {
+                let tile = Tile {
                     row_start,
                     row_end: row_start + rows.len(),
                     column_start: 0,
                     column_end: filters,
-                });
+                };
+                epilogue(tile, tile_start);
             }
         });
     }

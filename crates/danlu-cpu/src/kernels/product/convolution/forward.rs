@@ -1,6 +1,6 @@
 //! The convolution itself.
 
-use super::super::Epilogue;
+use super::super::{Epilogue, Target};
 use super::super::panels::Steps;
 use super::correlation::{Correlation, Geometry, Weights};
 use super::image::Images;
@@ -84,23 +84,28 @@ impl ConvolutionForwardPlan {
         self.correlation.scratch_bytes()
     }
 
+    /// Elements of the largest tile that an epilogue is given; tiles need not be parts of the whole result.
+    pub fn tile_elements(&self) -> Option<usize> {
+        Some(self.correlation.tile_elements())
+    }
+
     /// Computes `y` from the images `x` and the weights. Tiles are full-width: `[batch * output height * output width, filters]`.
     ///
     /// # Safety
     /// `x` and `weights` must be readable and `y` writable for their shapes, `scratch` writable for
     /// [`ConvolutionForwardPlan::scratch_bytes`] and aligned to 64 bytes; `y` and `scratch` must overlap nothing else.
-    pub unsafe fn run(
+    pub unsafe fn run<'a>(
         &self,
         pool: &Pool,
         x: *const f32,
         weights: *const f32,
-        y: *mut f32,
+        y: impl Into<Target<'a>>,
         scratch: *mut u8,
         epilogue: Epilogue,
     ) {
         // SAFETY: passed on from the caller.
         unsafe {
-            self.correlation.run(pool, x, weights, y, scratch, epilogue);
+            self.correlation.run(pool, x, weights, y.into(), scratch, epilogue);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! It is a convolution of stride 1 itself: of the result's gradient, with zeros around it (and, for a stride, between its pixels), with the kernel
 //! turned around and its channels and filters exchanged. The weights are copied into that order first.
 
-use super::super::Epilogue;
+use super::super::{Epilogue, Target};
 use super::super::panels::Steps;
 use super::correlation::{Correlation, Geometry, Weights};
 use super::image::Images;
@@ -86,24 +86,29 @@ impl ConvolutionInputGradientPlan {
         self.correlation.scratch_bytes()
     }
 
+    /// Elements of the largest tile that an epilogue is given; tiles need not be parts of the whole result.
+    pub fn tile_elements(&self) -> Option<usize> {
+        Some(self.correlation.tile_elements())
+    }
+
     /// Computes `dx` from `dy` and the weights. Tiles are full-width: `[batch * height * width, channels]`.
     ///
     /// # Safety
     /// `dy` and `weights` must be readable and `dx` writable for their shapes, `scratch` writable for
     /// [`ConvolutionInputGradientPlan::scratch_bytes`] and aligned to 64 bytes; `dx` and `scratch` must overlap nothing else.
-    pub unsafe fn run(
+    pub unsafe fn run<'a>(
         &self,
         pool: &Pool,
         dy: *const f32,
         weights: *const f32,
-        dx: *mut f32,
+        dx: impl Into<Target<'a>>,
         scratch: *mut u8,
         epilogue: Epilogue,
     ) {
         // SAFETY: passed on from the caller.
         unsafe {
             self.correlation
-                .run(pool, dy, weights, dx, scratch, epilogue);
+                .run(pool, dy, weights, dx.into(), scratch, epilogue);
         }
     }
 }

@@ -7,7 +7,7 @@
 use super::super::block::{BLayout, Contraction, SumOfParts};
 use super::super::kernel;
 use super::super::panels::{Panel, Steps, panels};
-use super::super::{Epilogue, Shared, Sharing, Tile, scratch_for};
+use super::super::{Epilogue, Shared, Sharing, Streams, Target, Tile, scratch_for};
 use super::image::Images;
 use super::shape::{Convolution2dShape, ShapeError};
 use crate::simd::Isa;
@@ -167,25 +167,41 @@ impl ConvolutionWeightGradientPlan {
         }
     }
 
+    /// Rows of a tile of the chunks' sum.
+    fn sum_rows(&self) -> usize {
+        4096_usize.div_ceil(self.shape.filters.max(1))
+    }
+
+    /// Elements of the largest tile that an epilogue is given; tiles need not be parts of the whole result.
+    pub fn tile_elements(&self) -> Option<usize> {
+        let rows = if self.chunks == 1 {
+            self.row_block
+        } else {
+            self.sum_rows()
+        };
+        Some(rows.min(self.rows.len()) * self.shape.filters)
+    }
+
     /// Computes `dw` from the images `x` and `dy`. Tiles are full-width: `[taps * channels / groups, filters]`.
     ///
     /// # Safety
     /// `x` and `dy` must be readable and `dw` writable for their shapes, `scratch` writable for
     /// [`ConvolutionWeightGradientPlan::scratch_bytes`] and aligned to 64 bytes; `dw` and `scratch` must overlap nothing else.
-    pub unsafe fn run(
+    pub unsafe fn run<'a>(
         &self,
         pool: &Pool,
         x: *const f32,
         dy: *const f32,
-        dw: *mut f32,
+        dw: impl Into<Target<'a>>,
         scratch: *mut u8,
         epilogue: Epilogue,
     ) {
+        let dw = dw.into();
         let filters = self.shape.filters;
         if self.rows.is_empty() || filters == 0 {
             return;
         }
-        let (x, dy, dw) = (Shared::new(x), Shared::new(dy), Shared(dw));
+        let (x, dy) = (Shared::new(x), Shared::new(dy));
         let parts = Shared(scratch.cast::<f32>());
         let copies = Shared(scratch.wrapping_add(self.parts_bytes()));
         let row_tasks = self.rows.len().div_ceil(self.row_block);
@@ -195,22 +211,25 @@ impl ConvolutionWeightGradientPlan {
                 let from = row_task * self.row_block;
                 let to = (from + self.row_block).min(self.rows.len());
                 let copy = copies.get().wrapping_add(slot * self.slot_bytes()).cast();
+                let tile_start = dw.at(slot, from, filters);
                 let c = if self.chunks == 1 {
-                    dw.get()
+                    tile_start
                 } else {
-                    parts.get().wrapping_add(chunk * self.part_stride())
+                    let part = parts.get().wrapping_add(chunk * self.part_stride());
+                    part.wrapping_add(from * filters)
                 };
                 // SAFETY: the rows of this chunk's sum (or of the result) and the slot's copy are this task's own.
                 unsafe { self.run_chunk(chunk, (from, to), x.get(), dy.get(), copy, c) };
                 if self.chunks == 1
                     && let Some(epilogue) = epilogue
                 {
-                    epilogue(Tile {
+                    let tile = Tile {
                         row_start: from,
                         row_end: to,
                         column_start: 0,
                         column_end: filters,
-                    });
+                    };
+                    epilogue(tile, tile_start);
                 }
             });
         if self.chunks > 1 {
@@ -218,7 +237,7 @@ impl ConvolutionWeightGradientPlan {
         }
     }
 
-    /// Some rows of one chunk's sum.
+    /// Some rows of one chunk's sum; `c` is where the first of them goes.
     unsafe fn run_chunk(
         &self,
         chunk: usize,
@@ -233,7 +252,7 @@ impl ConvolutionWeightGradientPlan {
         let end = (chunk + 1) * self.pieces / self.chunks;
         if first == end {
             // SAFETY: the rows are this task's own.
-            unsafe { c.add(from * filters).write_bytes(0, (to - from) * filters) };
+            unsafe { c.write_bytes(0, (to - from) * filters) };
         }
         let depthwise = self.shape.is_depthwise();
         let bands = self.output[0].div_ceil(self.band);
@@ -259,10 +278,11 @@ impl ConvolutionWeightGradientPlan {
                     b: dy.wrapping_add(window * filters + column),
                     b_layout: BLayout::InPlace { stride: filters },
                     panels: &self.panels,
-                    c: c.wrapping_add(from * filters + column),
+                    c: c.wrapping_add(column),
                     c_stride: filters,
                     accumulate: piece > first,
                     diagonal: depthwise,
+                    streams: Streams::default(),
                 });
             }
         }
@@ -299,30 +319,32 @@ impl ConvolutionWeightGradientPlan {
         copy
     }
 
-    fn sum_chunks(&self, pool: &Pool, parts: Shared<f32>, dw: Shared<f32>, epilogue: Epilogue) {
+    fn sum_chunks(&self, pool: &Pool, parts: Shared<f32>, dw: Target, epilogue: Epilogue) {
         let filters = self.shape.filters;
         let rows = self.rows.len();
-        let block = 4096_usize.div_ceil(filters);
-        self.sharing.run(pool, rows.div_ceil(block), &|_, task| {
+        let block = self.sum_rows();
+        self.sharing.run(pool, rows.div_ceil(block), &|slot, task| {
             let row_start = task * block;
             let row_end = (row_start + block).min(rows);
             let offset = row_start * filters;
+            let tile_start = dw.at(slot, row_start, filters);
             self.isa.dispatch(SumOfParts {
                 parts: parts.get().wrapping_add(offset),
                 count: self.chunks,
                 part_stride: self.part_stride(),
-                c: dw.get().wrapping_add(offset),
+                c: tile_start,
                 rows: row_end - row_start,
                 columns: filters,
                 row_stride: filters,
             });
             if let Some(epilogue) = epilogue {
-                epilogue(Tile {
+                let tile = Tile {
                     row_start,
                     row_end,
                     column_start: 0,
                     column_end: filters,
-                });
+                };
+                epilogue(tile, tile_start);
             }
         });
     }

@@ -1,0 +1,166 @@
+//! Short chains of functions that come up in every step, in one loop: what lies between stays in registers. Each rounds
+//! as the chain does that it stands for.
+
+use pulp::{Simd, WithSimd};
+
+use crate::kernels::lanes::{Lanes, for_each_vector, load, store};
+use crate::simd::Isa;
+
+/// A chain of functions of f32. `a`, `b`, `c` have an element for each of the result, `s`, `t` one for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chain {
+    /// `a + (b - a) * s`: a moving average.
+    Approach,
+    /// `a + (b * b - a) * s`: a moving average of squares.
+    ApproachSquare,
+    /// `a - b * s / (sqrt(c) + t)`: a step along `b` in units of the root of `c`.
+    ScaledStep,
+    /// `a - b * s`: a step.
+    Step,
+    /// `max(a + b, 0)`, NaN if the sum is.
+    AddRelu,
+    /// `a` where `b > 0`, elsewhere 0.
+    WherePositive,
+}
+
+impl Chain {
+    /// How many operands have an element for each of the result; those with one for all come after them.
+    pub const fn vectors(self) -> usize {
+        match self {
+            Chain::ScaledStep => 3,
+            _ => 2,
+        }
+    }
+
+    /// How many operands are one element for all.
+    pub const fn scalars(self) -> usize {
+        match self {
+            Chain::ScaledStep => 2,
+            Chain::Approach | Chain::ApproachSquare | Chain::Step => 1,
+            Chain::AddRelu | Chain::WherePositive => 0,
+        }
+    }
+}
+
+/// Computes a chain. The result may be one of the operands.
+///
+/// # Safety
+/// The first [`Chain::vectors`] operands are readable for `length` elements, the next [`Chain::scalars`] for one, and the
+/// destination is writable for `length`; it lies on an operand exactly, or apart from all of them.
+pub unsafe fn chain(
+    isa: Isa,
+    chain: Chain,
+    operands: [*const f32; 5],
+    destination: *mut f32,
+    length: usize,
+) {
+    isa.dispatch(Run {
+        chain,
+        operands,
+        destination,
+        length,
+    });
+}
+
+struct Run {
+    chain: Chain,
+    operands: [*const f32; 5],
+    destination: *mut f32,
+    length: usize,
+}
+
+impl Run {
+    /// One loop over the elements.
+    #[inline(always)]
+    fn each<S: Simd>(&self, simd: S, compute: impl Fn([S::f32s; 3]) -> S::f32s) {
+        let vectors = self.chain.vectors();
+        for_each_vector(
+            simd,
+            self.length,
+            #[inline(always)]
+            |offset, lanes: Lanes<S>| {
+                // SAFETY: `chain`'s caller vouches for operands and destination; the lanes leave out what lies beyond.
+                unsafe {
+                    let get = |slot: usize| {
+                        load(simd, self.operands[slot].wrapping_add(offset), lanes)
+                    };
+                    let a = get(0);
+                    let b = get(1);
+                    let c = if vectors == 3 { get(2) } else { a };
+                    let result = compute([a, b, c]);
+                    store(simd, self.destination.wrapping_add(offset), lanes, result);
+                }
+            },
+        );
+    }
+}
+
+impl WithSimd for Run {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let scalar = |index: usize| {
+            // SAFETY: `chain`'s caller vouches for the operands.
+            let value = unsafe { *self.operands[self.chain.vectors() + index] };
+            simd.splat_f32s(value)
+        };
+        let zero = simd.splat_f32s(0.0);
+        match self.chain {
+            Chain::Approach => {
+                let s = scalar(0);
+                self.each(
+                    simd,
+                    #[inline(always)]
+                    |[a, b, _]| {
+                        simd.add_f32s(a, simd.mul_f32s(simd.sub_f32s(b, a), s))
+                    },
+                );
+            }
+            Chain::ApproachSquare => {
+                let s = scalar(0);
+                self.each(
+                    simd,
+                    #[inline(always)]
+                    |[a, b, _]| {
+                        let change = simd.sub_f32s(simd.mul_f32s(b, b), a);
+                        simd.add_f32s(a, simd.mul_f32s(change, s))
+                    },
+                );
+            }
+            Chain::ScaledStep => {
+                let (s, t) = (scalar(0), scalar(1));
+                self.each(
+                    simd,
+                    #[inline(always)]
+                    |[a, b, c]| {
+                        let divisor = simd.add_f32s(simd.sqrt_f32s(c), t);
+                        simd.sub_f32s(a, simd.div_f32s(simd.mul_f32s(b, s), divisor))
+                    },
+                );
+            }
+            Chain::Step => {
+                let s = scalar(0);
+                self.each(
+                    simd,
+                    #[inline(always)]
+                    |[a, b, _]| simd.sub_f32s(a, simd.mul_f32s(b, s)),
+                );
+            }
+            Chain::AddRelu => self.each(
+                simd,
+                #[inline(always)]
+                |[a, b, _]| {
+                    let sum = simd.add_f32s(a, b);
+                    // A NaN is not below 0 and stays; so does -0, which the maximum of the two keeps.
+                    simd.select_f32s(simd.less_than_f32s(sum, zero), zero, sum)
+                },
+            ),
+            Chain::WherePositive => self.each(
+                simd,
+                #[inline(always)]
+                |[a, b, _]| simd.select_f32s(simd.greater_than_f32s(b, zero), a, zero),
+            ),
+        }
+    }
+}
