@@ -134,10 +134,10 @@ impl Document {
         let text = format!("value = {value}");
         let value = match DeTable::parse(&text) {
             Ok(table) if table.get_ref().len() == 1 => {
-                let Value::Object(mut parsed) = Document::parse(&option, &text)?.value else {
-                    return Ok(());
-                };
-                parsed.remove("value").unwrap_or(Value::Null)
+                let mut parsed = Document::empty(&option);
+                let entry = table.get_ref().iter().next();
+                let value = entry.map(|(_, value)| parsed.convert(path.trim(), value, &text));
+                value.transpose()?.unwrap_or(Value::Null)
             }
             _ => Value::from(value.trim()),
         };
