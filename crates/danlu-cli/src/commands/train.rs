@@ -102,14 +102,14 @@ fn change(document: &mut Document, arguments: &TrainArguments) -> Result<()> {
             document.set(path, value, option)?;
         }
     }
-    if let Some(rate) = arguments.learning_rate {
-        if document.get("training.optimizer").is_some() {
-            document.set(
-                "training.optimizer.learning_rate",
-                json!(rate),
-                "--learning-rate",
-            )?;
-        }
+    if let Some(rate) = arguments.learning_rate
+        && document.get("training.optimizer").is_some()
+    {
+        document.set(
+            "training.optimizer.learning_rate",
+            json!(rate),
+            "--learning-rate",
+        )?;
     }
     if let Some(init) = &arguments.init {
         let path = std::path::absolute(init).unwrap_or_else(|_| PathBuf::from(init));
