@@ -85,7 +85,11 @@ impl Document {
                 )
             }
             DeValue::Datetime(date) => {
-                return Err(wrong(self, "something else", &format!("the date {date}")));
+                return Err(wrong(
+                    self,
+                    "a number, a text, a list or a table",
+                    &format!("the date {date}"),
+                ));
             }
             DeValue::Array(values) => {
                 let mut list = Vec::new();
