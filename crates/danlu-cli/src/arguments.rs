@@ -55,22 +55,22 @@ pub struct TrainArguments {
     #[arg(long, value_name = "SOURCE")]
     pub data: Option<String>,
     /// Times that all examples are seen [default: the recipe's; 1 for a model]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = parse_count, allow_negative_numbers = true)]
     pub epochs: Option<i64>,
     /// Examples of a training step [default: the recipe's; 32 for a model]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = parse_count, allow_negative_numbers = true)]
     pub batch_size: Option<i64>,
     /// The optimizer's learning rate [default: the recipe's; a model's own]
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    #[arg(long, value_name = "RATE", value_parser = parse_above_zero, allow_negative_numbers = true)]
     pub learning_rate: Option<f64>,
     /// Share of the training examples, the last ones, kept for validation: from 0 up to, without, 1
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    #[arg(long, value_name = "SHARE", value_parser = parse_share, allow_negative_numbers = true)]
     pub validation_split: Option<f64>,
     /// Seed of everything random: initial weights, shuffling, dropout
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = parse_seed, allow_negative_numbers = true)]
     pub seed: Option<i64>,
     /// Factor of pictures' bytes, such as 0.00392156862745098 (1/255)
-    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
+    #[arg(long, value_name = "FACTOR", value_parser = parse_above_zero, allow_negative_numbers = true)]
     pub pixel_scale: Option<f64>,
     /// Override any key of the recipe, such as training.optimizer.learning_rate=0.01 or model.layers.0.filters=16; repeatable
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -103,7 +103,7 @@ pub struct EvaluateArguments {
     #[arg(long, value_name = "SOURCE")]
     pub data: String,
     /// Factor of pictures' bytes [default: the model's]
-    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
+    #[arg(long, value_name = "FACTOR", value_parser = parse_above_zero, allow_negative_numbers = true)]
     pub pixel_scale: Option<f64>,
     /// Print one JSON object on standard output and nothing else there
     #[arg(long)]
@@ -130,7 +130,7 @@ pub struct PredictArguments {
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = parse_batch_size, allow_negative_numbers = true)]
     pub batch_size: usize,
     /// Factor of pictures' bytes [default: the model's]
-    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
+    #[arg(long, value_name = "FACTOR", value_parser = parse_above_zero, allow_negative_numbers = true)]
     pub pixel_scale: Option<f64>,
     /// Print one JSON list on standard output and nothing else there
     #[arg(long)]
@@ -194,9 +194,34 @@ fn parse_batch_size(text: &str) -> Result<usize, String> {
     parse_between(text, 1, 1 << 20)
 }
 
-fn parse_between(text: &str, least: usize, most: usize) -> Result<usize, String> {
+fn parse_count(text: &str) -> Result<i64, String> {
+    parse_between(text, 1, i64::from(i32::MAX))
+}
+
+fn parse_seed(text: &str) -> Result<i64, String> {
+    parse_between(text, 0, i64::MAX)
+}
+
+fn parse_above_zero(text: &str) -> Result<f64, String> {
+    let fits = |number: &f64| number.is_finite() && *number > 0.0;
+    let number = text.parse().ok().filter(fits);
+    number.ok_or_else(|| "expected a number above 0, such as 0.001".to_owned())
+}
+
+fn parse_share(text: &str) -> Result<f64, String> {
     let number = text.parse().ok();
     number
-        .filter(|number| (least..=most).contains(number))
+        .filter(|share| (0.0..1.0).contains(share))
+        .ok_or_else(|| "expected a number from 0 up to, without, 1, such as 0.2".to_owned())
+}
+
+fn parse_between<T: std::str::FromStr + PartialOrd + std::fmt::Display>(
+    text: &str,
+    least: T,
+    most: T,
+) -> Result<T, String> {
+    let number = text.parse().ok();
+    number
+        .filter(|number| (&least..=&most).contains(&number))
         .ok_or_else(|| format!("expected a whole number from {least} to {most}"))
 }

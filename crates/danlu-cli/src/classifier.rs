@@ -70,13 +70,16 @@ pub fn probabilities(reading: Reading, outputs: &[f32]) -> Option<Vec<f64>> {
     }
 }
 
-/// The first of the largest.
-pub fn largest(values: &[f64]) -> usize {
+/// The first of the largest; `None` where one is no number.
+pub fn largest(values: &[f64]) -> Option<usize> {
     let mut best = 0;
     for (index, value) in values.iter().enumerate() {
+        if value.is_nan() {
+            return None;
+        }
         if *value > values[best] {
             best = index;
         }
     }
-    best
+    Some(best)
 }

@@ -11,11 +11,13 @@ use crate::failure::{Failure, Result};
 /// Whether a word on the command line means a model rather than a recipe.
 pub fn is_model(text: &str) -> bool {
     let path = Path::new(text);
-    let extension = path
-        .extension()
-        .and_then(|extension| extension.to_str())
-        .unwrap_or("");
-    path.is_dir() || matches!(extension, "keras" | "h5" | "hdf5" | "safetensors")
+    path.is_dir() || ["keras", "h5", "hdf5", "safetensors"].contains(&extension(path).as_str())
+}
+
+/// A path's extension in small letters.
+pub fn extension(path: &Path) -> String {
+    let extension = path.extension().unwrap_or_default();
+    extension.to_string_lossy().to_lowercase()
 }
 
 /// The file that a path to a model means: itself, or what a run folder holds.
@@ -25,31 +27,37 @@ pub fn is_model(text: &str) -> bool {
 pub fn file(text: &str) -> Result<PathBuf> {
     let path = Path::new(text);
     if path.is_dir() {
-        let places = ["model.keras", "best/model.json", "last/model.json"];
+        let places = [
+            "model.keras",
+            "best/model.json",
+            "last/model.json",
+            "model.json",
+        ];
         return places.iter().map(|place| path.join(place)).find(|file| file.is_file()).ok_or_else(|| {
             Failure::Usage(format!(
                 "`{text}` is a folder without a model: a run folder has model.keras once an epoch was finished"
             ))
         });
     }
-    if path
-        .extension()
-        .is_some_and(|extension| extension == "safetensors")
-    {
+    if crate::recipe::builtin::find(text).is_some() && !path.exists() {
+        return Err(Failure::Usage(format!(
+            "`{text}` is a recipe, not a model: `danlu train {text}` makes a model of it; then give the run folder that it names"
+        )));
+    }
+    if !path.exists() {
+        return Err(Failure::Usage(format!(
+            "there is no model `{text}`: give a .keras or .h5 file, or a run folder"
+        )));
+    }
+    if extension(path) == "safetensors" {
         return Err(Failure::Usage(format!(
             "`{text}` holds weights only, not the architecture: give the .keras or .h5 model, or train a recipe with --init {text}"
         )));
     }
-    if !path.exists() {
-        let extension = path.extension();
-        let hint = match extension {
-            Some(_) => String::new(),
-            None => danlu::data::suggest::hint(
-                text,
-                crate::recipe::builtin::ALL.map(|recipe| recipe.name),
-            ),
-        };
-        return Err(Failure::Usage(format!("there is no model `{text}`{hint}")));
+    if !is_model(text) {
+        return Err(Failure::Usage(format!(
+            "`{text}` is no model: a model is a .keras or .h5 file, or a run folder"
+        )));
     }
     Ok(path.to_path_buf())
 }
@@ -69,7 +77,15 @@ pub fn load(text: &str, executor: Box<dyn Executor>, optimizer_state: bool) -> R
     let options = LoadOptions::new()
         .optimizer_state(optimizer_state)
         .executor(executor);
-    Ok(Model::load_with(file, options)?)
+    Model::load_with(&file, options).map_err(|error| in_file(&file, error))
+}
+
+/// An error about what stands in a file, with the file; errors of reading name it already.
+pub fn in_file(file: &Path, error: danlu::Error) -> Failure {
+    match error {
+        error @ (danlu::Error::File(_) | danlu::Error::Data(_)) => error.into(),
+        error => Failure::Failed(format!("{}: {error}", file.display())),
+    }
 }
 
 /// Loads what a run folder keeps of an epoch.

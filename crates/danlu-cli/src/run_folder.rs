@@ -64,14 +64,25 @@ impl RunFolder {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
             _ => PathBuf::from("."),
         };
-        let made_parent = !parent.exists();
-        std::fs::create_dir_all(&parent).map_err(failed)?;
+        let missing: Vec<&Path> = parent
+            .ancestors()
+            .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+            .collect();
+        let there = parent.ancestors().nth(missing.len());
+        if let Some(there) = there.filter(|there| there.exists() && !there.is_dir()) {
+            return Err(Failure::Usage(format!(
+                "cannot make the run folder `{}`: `{}` is no folder; give another --out",
+                path.display(),
+                there.display()
+            )));
+        }
         let name = path
             .file_name()
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default();
         let staging = parent.join(format!(".{name}.{}", std::process::id()));
         let result = (|| {
+            std::fs::create_dir_all(&parent).map_err(failed)?;
             std::fs::create_dir(&staging).map_err(failed)?;
             write_text(&staging.join("recipe.toml"), &to_toml(recipe))?;
             let mut folder = RunFolder {
@@ -88,8 +99,8 @@ impl RunFolder {
         })();
         if result.is_err() {
             let _ = std::fs::remove_dir_all(&staging);
-            if made_parent {
-                let _ = std::fs::remove_dir(&parent);
+            for folder in missing {
+                let _ = std::fs::remove_dir(folder);
             }
         }
         result
@@ -157,23 +168,41 @@ impl RunFolder {
         Ok(())
     }
 
+    /// Writes a checkpoint aside and puts it in the place of the one before, so that its files always belong together.
     fn checkpoint(&self, name: &str, model: &Model, state: &Config) -> danlu::Result<()> {
         let folder = self.path.join(name);
-        std::fs::create_dir_all(&folder).map_err(|error| {
+        let staging = self.path.join(format!(".{name}.new"));
+        let before = self.path.join(format!(".{name}.old"));
+        let failed = |error: std::io::Error| {
             danlu::data::Error::file("make", folder.display().to_string(), error)
-        })?;
-        model.save_weights(folder.join("weights.safetensors"))?;
-        let optimizer = model.optimizer_state()?;
-        danlu::files::safetensors::write_tensors(folder.join("optimizer.safetensors"), &optimizer)?;
-        let description = json!({
-            "config": model.to_keras()?,
-            "compile_config": model.compile_config(),
-            "danlu": model.metadata(),
-        });
-        write_text(&folder.join("model.json"), &format!("{description}\n"))?;
-        write_text(
-            &folder.join("state.json"),
-            &format!("{}\n", Value::Object(state.clone())),
-        )
+        };
+        let written = (|| {
+            std::fs::create_dir_all(&staging).map_err(failed)?;
+            write_checkpoint(&staging, model, state)?;
+            if folder.exists() {
+                std::fs::rename(&folder, &before).map_err(failed)?;
+            }
+            std::fs::rename(&staging, &folder).map_err(failed)?;
+            Ok(())
+        })();
+        // What is left over harms nothing, and the first error is the one to report.
+        let _ = std::fs::remove_dir_all(if written.is_ok() { before } else { staging });
+        written
     }
+}
+
+fn write_checkpoint(folder: &Path, model: &Model, state: &Config) -> danlu::Result<()> {
+    model.save_weights(folder.join("weights.safetensors"))?;
+    let optimizer = model.optimizer_state()?;
+    danlu::files::safetensors::write_tensors(folder.join("optimizer.safetensors"), &optimizer)?;
+    let description = json!({
+        "config": model.to_keras()?,
+        "compile_config": model.compile_config(),
+        "danlu": model.metadata(),
+    });
+    write_text(&folder.join("model.json"), &format!("{description}\n"))?;
+    write_text(
+        &folder.join("state.json"),
+        &format!("{}\n", Value::Object(state.clone())),
+    )
 }

@@ -37,8 +37,16 @@ fn numbers_out_of_range() {
         "--batch-size 0",
         "--learning-rate 0",
         "--learning-rate -1",
+        "--epochs 1.5",
+        "--learning-rate nan",
         "--validation-split 1",
+        "--validation-split nan",
+        // What leaves no example to train on.
+        "--validation-split 0.9999",
+        "--pixel-scale 0",
+        "--pixel-scale nan",
         "--threads 0",
+        "--set model.layers.4.rate=nan",
     ] {
         place.bad_training(&format!("digits {arguments} --out a"), 2);
     }
@@ -167,4 +175,110 @@ fn a_loss_that_is_no_number_ends_the_training() {
     assert!(!place.has("nan/model.keras") && !place.has("nan/final.safetensors"));
     let record: serde_json::Value = serde_json::from_slice(&place.read("nan/run.json")).unwrap();
     assert_eq!(record["state"], "failed");
+}
+
+#[test]
+fn what_only_the_first_step_would_find_is_found_before_there_is_a_run_folder() {
+    let place = Place::new();
+    let losses = ["mse", "binary_crossentropy", "categorical_crossentropy"];
+    for loss in losses {
+        place.bad_training(&format!("digits --set training.loss={loss} --out a"), 2);
+    }
+    // 427 GB of weights.
+    let stderr = place.bad_training("digits --set model.layers.6.units=400000000 --out a", 2);
+    says(&stderr, "of memory");
+}
+
+#[test]
+fn errors_of_layers_say_where_in_the_recipe_they_stand() {
+    let place = Place::new();
+    let text = place.good("recipes show digits");
+    place.write("r.toml", text.replacen("[2, 2]", "[90, 90]", 1));
+    let stderr = place.bad_training("r.toml --out a", 2);
+    says(&stderr, "r.toml, line 15: ");
+    let stderr = place.bad_training("digits --set model.layers.2.name=a/b --out a", 2);
+    says(&stderr, "`model.layers.2.name` must be");
+    let stderr = place.bad_training("digits --set model.layers.0.filters=99999999999 --out a", 2);
+    says(&stderr, "at most");
+}
+
+#[test]
+fn what_is_no_model_is_told_from_one() {
+    let place = Place::new();
+    says(&place.bad("predict digits x.png", 2), "danlu train digits");
+    place.write("notes.txt", "mine");
+    for line in [
+        "predict notes.txt x.png",
+        "summary notes.txt",
+        "train notes.txt",
+    ] {
+        says(&place.bad(line, 2), "no");
+    }
+    place.bad("predict nowhere x.png", 2);
+}
+
+#[test]
+fn outputs_that_are_no_numbers_have_no_class() {
+    let place = Place::new();
+    place.good("train digits --epochs 1 --quiet --out d");
+    place.write("x.npy", npy(&[1, 8, 8], &[f32::NAN; 64]));
+    let output = place.run("predict d x.npy --json");
+    assert!(output.status.success());
+    let entries: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(entries[0]["class"].is_null() && entries[0]["label"].is_null());
+    says(&String::from_utf8_lossy(&output.stderr), "NaN");
+    assert!(place.good("predict d x.npy").contains("no class"));
+
+    place.bad("predict d - -", 2);
+    place.bad("predict d x.npy --pixel-scale 0", 2);
+    place.bad("predict d x.npy --out nowhere/y.npy", 2);
+    // A checkpoint's folder is a model, too.
+    place.good("predict d/best x.npy");
+    place.bad("convert d x.json", 2);
+    // Errors about what a file holds name the file.
+    place.good("convert d w.safetensors");
+    let stderr = place.bad_training(
+        "digits --init w.safetensors --set model.layers.0.filters=3 --out a",
+        1,
+    );
+    says(&stderr, "w.safetensors: ");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn folders_with_any_name_and_links() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let place = Place::new();
+    let name = std::ffi::OsStr::from_bytes(b"o\xff");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_danlu"))
+        .args(["train", "digits", "--epochs", "1", "-q", "--out"])
+        .arg(name)
+        .current_dir(place.0.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    std::fs::rename(place.0.path().join(name), place.path("o")).unwrap();
+    // A link stays a link, and what it leads to is replaced.
+    std::os::unix::fs::symlink("target.h5", place.path("link.h5")).unwrap();
+    place.good("convert o link.h5");
+    assert!(
+        place
+            .path("link.h5")
+            .symlink_metadata()
+            .unwrap()
+            .is_symlink()
+    );
+    assert!(place.has("target.h5"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_that_cannot_be_made_leaves_nothing() {
+    let place = Place::new();
+    place.write("file", "mine");
+    let stderr = place.bad_training("digits --epochs 1 --out file/a", 2);
+    says(&stderr, "`file` is no folder");
+    std::fs::create_dir(place.path("m.keras")).unwrap();
+    place.bad_training("digits --epochs 1 --out a --save m.keras", 2);
+    place.bad_training("digits --epochs 1 --out a --save /proc/m.keras", 2);
 }

@@ -10,6 +10,7 @@ use danlu_graph::{
 };
 
 use crate::buffer::Buffer;
+use crate::memory;
 use crate::plan::Plan;
 use crate::simd::Isa;
 use crate::threads::Pool;
@@ -152,6 +153,9 @@ impl CpuExecutor {
     }
 }
 
+/// What is smaller than this is not counted against the machine's memory.
+const WORTH_CHECKING: usize = 64 << 20;
+
 /// More threads than this are a mistake.
 const MOST_THREADS: usize = 1024;
 
@@ -164,6 +168,23 @@ pub fn default_threads() -> usize {
 impl Executor for CpuExecutor {
     fn describe(&self) -> String {
         format!("cpu ({}, {} threads)", self.isa.name(), self.pool.threads())
+    }
+
+    fn check_room(&self, bytes: usize) -> Result<()> {
+        let Some(limit) = memory::limit().filter(|_| bytes >= WORTH_CHECKING) else {
+            return Ok(());
+        };
+        let states = self.states.values().map(|state| state.buffer.bytes());
+        let plans = self.plans.values().map(Plan::arena_bytes);
+        let needed = states.chain(plans).fold(bytes, usize::saturating_add);
+        if needed <= limit {
+            return Ok(());
+        }
+        Err(Error::new(format!(
+            "this needs at least {} of memory, but there are {}; make the model or the batch smaller",
+            memory::readable(needed),
+            memory::readable(limit)
+        )))
     }
 
     fn create_state(&mut self, name: &str, value: &Tensor) -> Result<()> {
@@ -182,6 +203,7 @@ impl Executor for CpuExecutor {
                 )));
             }
         }
+        self.check_room(value.len() * value.dtype().size())?;
         let state = StateBuffer {
             buffer: Buffer::new(value.len() * value.dtype().size())?,
             shape: value.shape().to_vec(),
@@ -227,6 +249,8 @@ impl Executor for CpuExecutor {
         let find = |name: &str| self.state(name).cloned();
         let mut plan = Plan::new(program, bindings, self.isa, self.pool.threads(), &find)?;
         plan.measure(self.measuring);
+        // The system gives memory when it is first written, so that nothing was taken yet.
+        self.check_room(plan.arena_bytes())?;
         self.next += 1;
         let id = PlanId(self.next);
         self.plans.insert(id, plan);

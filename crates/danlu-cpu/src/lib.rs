@@ -4,6 +4,7 @@ mod buffer;
 mod executor;
 mod fuse;
 pub mod kernels;
+mod memory;
 mod plan;
 pub mod simd;
 pub mod threads;

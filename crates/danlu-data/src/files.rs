@@ -24,26 +24,11 @@ pub fn write_atomically(
     let path = path.as_ref();
     let failed = |source| Error::file("write", path.display().to_string(), source);
     let target = resolve(path).map_err(failed)?;
-    if let Ok(metadata) = fs::metadata(&target) {
-        if metadata.is_dir() {
-            return Err(failed(io::Error::new(
-                io::ErrorKind::IsADirectory,
-                "it is a folder",
-            )));
-        }
-        if !metadata.is_file() {
-            let file = OpenOptions::new().write(true).open(&target);
-            return file
-                .and_then(|file| fill(file, write).map(drop))
-                .map_err(failed);
-        }
-    }
-    let folder = folder_of(&target);
-    if !folder.is_dir() {
-        return Err(Error::NotFound {
-            subject: format!("the folder `{}`", folder.display()),
-            advice: format!("make it before writing `{}`", path.display()),
-        });
+    if !begin(path, &target)? {
+        let file = OpenOptions::new().write(true).open(&target);
+        return file
+            .and_then(|file| fill(file, write).map(drop))
+            .map_err(failed);
     }
     let (temporary, file) = create_temporary(&target).map_err(failed)?;
     let written = fill(file, write)
@@ -54,8 +39,49 @@ pub fn write_atomically(
         let _ = fs::remove_file(&temporary);
         return Err(failed(error));
     }
-    sync_folder(folder);
+    sync_folder(folder_of(&target));
     Ok(())
+}
+
+/// Fails where [`write_atomically`] could not begin, so that this is known before hours of work; nothing is left behind.
+///
+/// # Errors
+/// As [`write_atomically`].
+pub fn check_writable(path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
+    let failed = |source| Error::file("write", path.display().to_string(), source);
+    let target = resolve(path).map_err(failed)?;
+    if begin(path, &target)? {
+        let (temporary, _) = create_temporary(&target).map_err(failed)?;
+        fs::remove_file(temporary).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Checks what can be seen of a target; whether it is to be written aside, being a regular file or nothing yet.
+fn begin(path: &Path, target: &Path) -> Result<bool> {
+    let failed = |source| Error::file("write", path.display().to_string(), source);
+    let ends_in_separator = path.to_string_lossy().ends_with(std::path::is_separator);
+    if let Ok(metadata) = fs::metadata(target) {
+        if metadata.is_dir() {
+            let error = io::Error::new(io::ErrorKind::IsADirectory, "it is a folder");
+            return Err(failed(error));
+        }
+        if !metadata.is_file() {
+            return Ok(false);
+        }
+    } else if ends_in_separator {
+        let error = io::Error::new(io::ErrorKind::InvalidInput, "it names a folder, not a file");
+        return Err(failed(error));
+    }
+    let folder = folder_of(target);
+    if !folder.is_dir() {
+        return Err(Error::NotFound {
+            subject: format!("the folder `{}`", folder.display()),
+            advice: format!("make it before writing `{}`", path.display()),
+        });
+    }
+    Ok(true)
 }
 
 fn fill(

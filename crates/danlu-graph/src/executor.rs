@@ -11,6 +11,15 @@ pub trait Executor: Send {
     /// Device, threads, instruction set: for logs and run records.
     fn describe(&self) -> String;
 
+    /// Checks that there is memory for so many bytes beside what is held already, before they are asked for.
+    ///
+    /// # Errors
+    /// There is not; the error says how much there is.
+    fn check_room(&self, bytes: usize) -> Result<()> {
+        let _ = bytes;
+        Ok(())
+    }
+
     /// Makes a state of this name, shape, dtype and value; one that exists is replaced.
     ///
     /// # Errors

@@ -81,7 +81,18 @@ impl Arguments {
     /// # Errors
     /// It is something else.
     pub fn positive(&mut self, argument: &str) -> Result<Option<usize>> {
-        self.convert(argument, "a whole number of at least 1", as_positive)
+        match self.take(argument) {
+            None => Ok(None),
+            Some(value) => {
+                let expected = match value.as_f64().is_some_and(|number| number > 1.0e9) {
+                    true => "a whole number of at most 2147483647",
+                    false => "a whole number of at least 1",
+                };
+                let size = as_positive(&value);
+                let size = size.ok_or_else(|| self.wrong(argument, expected, &value))?;
+                Ok(Some(size))
+            }
+        }
     }
 
     /// A whole number.

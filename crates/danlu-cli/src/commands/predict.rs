@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use danlu::Model;
 use danlu::data::ArrayDataset;
-use danlu::data::files::write_atomically;
+use danlu::data::files::{check_writable, write_atomically};
 use danlu::data::sources::{npy, read_inputs};
 use danlu::graph::Tensor;
 use danlu::training::PredictOptions;
@@ -45,6 +45,14 @@ pub fn run(arguments: &PredictArguments) -> Result<()> {
             "--out {}: expected a file that ends in .npy, .csv or .jsonl",
             path.display()
         )));
+    }
+    if let Some(path) = &arguments.out {
+        check_writable(path)?;
+    }
+    if arguments.inputs.iter().filter(|path| *path == "-").count() > 1 {
+        return Err(Failure::usage(
+            "`-` was given more than once, but standard input can be read only once",
+        ));
     }
     let single = |device: &DeviceArguments| DeviceArguments {
         threads: device.threads.or(Some(1)),
@@ -95,6 +103,9 @@ pub fn run(arguments: &PredictArguments) -> Result<()> {
         let joined = join(predicted)?;
         return Ok(write_atomically(path, |file| npy::write(file, &joined))?);
     }
+    for one in &predicted {
+        warn_of_nan(one, messages);
+    }
     let entries = entries(&model, &predicted);
     match (extension, &arguments.out) {
         (Some("jsonl"), Some(path)) => {
@@ -105,6 +116,28 @@ pub fn run(arguments: &PredictArguments) -> Result<()> {
         _ if arguments.json => output::json(&Value::Array(entries)),
         _ => output::data(&entries.iter().map(line).collect::<String>()),
     }
+}
+
+/// Says which examples have outputs that are no numbers.
+fn warn_of_nan(predicted: &Predicted, messages: Messages) {
+    let values = predicted.outputs.as_f32().unwrap_or(&[]);
+    let size = (values.len() / predicted.names.len().max(1)).max(1);
+    let bad = |outputs: &[f32]| !outputs.iter().all(|value| value.is_finite());
+    let mut places = values
+        .chunks(size)
+        .enumerate()
+        .filter(|(_, outputs)| bad(outputs));
+    let Some((first, _)) = places.next() else {
+        return;
+    };
+    let others = match places.count() {
+        0 => String::new(),
+        count => format!(" and {count} more"),
+    };
+    messages.warning(&format!(
+        "the outputs for {}{others} are infinite or no numbers (NaN): look for such numbers, or very large ones, in the input",
+        predicted.names[first]
+    ));
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
@@ -146,10 +179,14 @@ fn entries(model: &Model, predicted: &[Predicted]) -> Vec<Value> {
             if let Some(probabilities) =
                 classifier::probabilities(reading, outputs).filter(|_| flat)
             {
+                // Where the outputs are no numbers there is no class; both are null then.
                 let class = classifier::largest(&probabilities);
-                let label = names.as_ref().and_then(|names| names.get(class)).cloned();
+                let label = |class: usize| {
+                    let label = names.as_ref().and_then(|names| names.get(class)).cloned();
+                    label.unwrap_or_else(|| json!(class.to_string()))
+                };
                 entry["class"] = json!(class);
-                entry["label"] = label.unwrap_or_else(|| json!(class.to_string()));
+                entry["label"] = class.map_or(Value::Null, label);
                 entry["probabilities"] = json!(probabilities);
             }
             entries.push(entry);
@@ -178,6 +215,9 @@ fn line(entry: &Value) -> String {
                 .as_f64()
                 .unwrap_or(0.0);
             format!("{input}: {label} ({:.1} %)\n", probability * 100.0)
+        }
+        _ if entry.get("class").is_some() => {
+            format!("{input}: no class (the outputs are no numbers)\n")
         }
         _ => format!("{input}: {}\n", entry["outputs"]),
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use danlu::data::files::check_writable;
 use danlu::data::{Dataset, Source, check_labels};
 use danlu::training::{FitOptions, History, Progress};
 use danlu::{Config, Model};
@@ -50,6 +51,10 @@ pub fn recipe(subject: &str, change: impl FnOnce(&mut Document) -> Result<()>) -
         document.set("data", json!({}), subject)?;
         document.set("training", json!({}), subject)?;
         (document, PathBuf::new())
+    } else if std::path::Path::new(subject).exists() {
+        return Err(Failure::Usage(format!(
+            "`{subject}` is neither a recipe nor a model: a recipe file ends in .toml, a model in .keras or .h5"
+        )));
     } else {
         return Err(builtin::get(subject).err().unwrap_or(Failure::ReaderGone));
     };
@@ -97,19 +102,14 @@ fn change(document: &mut Document, arguments: &TrainArguments) -> Result<()> {
             document.set(path, value, option)?;
         }
     }
-    if let Some(rate) = arguments.learning_rate {
-        if !(rate.is_finite() && rate > 0.0) {
-            return Err(Failure::Usage(format!(
-                "--learning-rate must be a number above 0, received {rate}"
-            )));
-        }
-        if document.get("training.optimizer").is_some() {
-            document.set(
-                "training.optimizer.learning_rate",
-                json!(rate),
-                "--learning-rate",
-            )?;
-        }
+    if let Some(rate) = arguments.learning_rate
+        && document.get("training.optimizer").is_some()
+    {
+        document.set(
+            "training.optimizer.learning_rate",
+            json!(rate),
+            "--learning-rate",
+        )?;
     }
     if let Some(init) = &arguments.init {
         let path = std::path::absolute(init).unwrap_or_else(|_| PathBuf::from(init));
@@ -164,13 +164,23 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
         return Err(Failure::failed("the data has no training part"));
     };
     check(&model, &source)?;
-    describe(&mut model, &recipe, &source, arguments);
+    describe(&mut model, &recipe, &source);
+    let data: Arc<dyn Dataset> = Arc::new(train);
+    // What only the first step would find is found before there is a run folder.
+    model
+        .check_fit(&data, fit_options(&recipe))
+        .map_err(Failure::usage)?;
+    if let Some(test) = &source.test {
+        model.check_evaluate(test).map_err(Failure::usage)?;
+    }
 
     let mut record = Config::new();
     record.insert("danlu".to_owned(), json!(env!("CARGO_PKG_VERSION")));
     record.insert(
         "command".to_owned(),
-        json!(std::env::args().collect::<Vec<String>>()),
+        std::env::args_os()
+            .map(|word| json!(word.to_string_lossy()))
+            .collect(),
     );
     record.insert("seed".to_owned(), json!(recipe.training.seed));
     let place = source
@@ -186,19 +196,9 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
     let mut folder = RunFolder::create(&path, &recipe.resolved(), record)?;
     interrupt::finish_batches();
 
-    let training = &recipe.training;
-    let data: Arc<dyn Dataset> = Arc::new(train);
     let progress = (!arguments.quiet).then(Progress::stderr);
     let mut watcher = Watcher::new(progress, &mut folder);
-    let options = FitOptions::new()
-        .epochs(training.epochs)
-        .batch_size(training.batch_size)
-        .validation_split(training.validation_split)
-        .shuffle(training.shuffle)
-        .seed(training.seed)
-        .verbose(false)
-        .observer(&mut watcher);
-    let fitted = model.fit(&data, options);
+    let fitted = model.fit(&data, fit_options(&recipe).observer(&mut watcher));
     let (time, examples) = (watcher.training.as_secs_f64(), watcher.examples);
     interrupt::end_at_once();
     let history = match fitted {
@@ -272,6 +272,18 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
     Ok(())
 }
 
+/// What the recipe says of `fit`.
+fn fit_options<'a>(recipe: &Recipe) -> FitOptions<'a> {
+    let training = &recipe.training;
+    FitOptions::new()
+        .epochs(training.epochs)
+        .batch_size(training.batch_size)
+        .validation_split(training.validation_split)
+        .shuffle(training.shuffle)
+        .seed(training.seed)
+        .verbose(false)
+}
+
 /// The recipe's model, built or loaded, with the weights to begin with.
 fn make_model(
     recipe: &Recipe,
@@ -315,14 +327,12 @@ fn make_model(
         }
     };
     if let Some(init) = &recipe.init {
-        let file = match init
-            .extension()
-            .is_some_and(|extension| extension == "safetensors")
-        {
+        let file = match models::extension(init) == "safetensors" {
             true => init.clone(),
             false => models::file(&init.display().to_string())?,
         };
-        model.load_weights(file)?;
+        let loaded = model.load_weights(&file);
+        loaded.map_err(|error| models::in_file(&file, error))?;
     }
     Ok(model)
 }
@@ -354,7 +364,7 @@ fn check(model: &Model, source: &Source) -> Result<()> {
 }
 
 /// Puts what Keras has no place for into the model.
-fn describe(model: &mut Model, recipe: &Recipe, source: &Source, arguments: &TrainArguments) {
+fn describe(model: &mut Model, recipe: &Recipe, source: &Source) {
     let split = recipe.training.validation_split;
     let names = source
         .train
@@ -374,31 +384,18 @@ fn describe(model: &mut Model, recipe: &Recipe, source: &Source, arguments: &Tra
         "split".to_owned(),
         json!({ "method": "last", "validation": split, "seed": recipe.training.seed, "fingerprint": fingerprint }),
     );
-    let _ = arguments;
 }
 
 /// `--save` is looked at before hours of training.
 fn check_save(path: &std::path::Path) -> Result<()> {
-    let extension = path
-        .extension()
-        .and_then(|extension| extension.to_str())
-        .unwrap_or("");
-    if !["keras", "h5", "hdf5", "safetensors"].contains(&extension) {
+    if !["keras", "h5", "hdf5", "safetensors"].contains(&models::extension(path).as_str()) {
         return Err(Failure::Usage(format!(
             "--save {}: expected a file that ends in .keras, .h5 or .safetensors",
             path.display()
         )));
     }
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    if parent.is_some_and(|parent| !parent.is_dir()) {
-        return Err(Failure::Usage(format!(
-            "--save {}: there is no such folder",
-            path.display()
-        )));
-    }
-    Ok(())
+    let writable = check_writable(path);
+    writable.map_err(|error| Failure::Usage(format!("--save {}: {error}", path.display())))
 }
 
 /// Ctrl-C: the last finished epoch's model is kept.

@@ -54,11 +54,13 @@ impl Recipe {
         model.set_executor(executor)?;
         let names: Vec<String> = model.layer_names().into_iter().map(str::to_owned).collect();
         model.build().map_err(|error| {
-            let danlu::Error::Layer { layer, .. } = &error else {
-                return self.library_error("model", &error);
+            let is_it = |place: &usize| match &error {
+                danlu::Error::Layer { layer, .. } => {
+                    *layer == format!("layer {} ({})", names[*place], titles[*place])
+                }
+                danlu::Error::Graph(error) => error.path() == Some(names[*place].as_str()),
+                _ => false,
             };
-            let is_it =
-                |place: &usize| *layer == format!("layer {} ({})", names[*place], titles[*place]);
             match (0..names.len())
                 .find(is_it)
                 .and_then(|place| place.checked_sub(inserted))

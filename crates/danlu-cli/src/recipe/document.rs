@@ -85,7 +85,11 @@ impl Document {
                 )
             }
             DeValue::Datetime(date) => {
-                return Err(wrong(self, "something else", &format!("the date {date}")));
+                return Err(wrong(
+                    self,
+                    "a number, a text, a list or a table",
+                    &format!("the date {date}"),
+                ));
             }
             DeValue::Array(values) => {
                 let mut list = Vec::new();
@@ -134,10 +138,10 @@ impl Document {
         let text = format!("value = {value}");
         let value = match DeTable::parse(&text) {
             Ok(table) if table.get_ref().len() == 1 => {
-                let Value::Object(mut parsed) = Document::parse(&option, &text)?.value else {
-                    return Ok(());
-                };
-                parsed.remove("value").unwrap_or(Value::Null)
+                let mut parsed = Document::empty(&option);
+                let entry = table.get_ref().iter().next();
+                let value = entry.map(|(_, value)| parsed.convert(path.trim(), value, &text));
+                value.transpose()?.unwrap_or(Value::Null)
             }
             _ => Value::from(value.trim()),
         };

@@ -264,8 +264,16 @@ fn read_layers(document: &Document, layers: &Value) -> Result<Vec<(String, Confi
         return Err(wrong("model.layers", "at least one layer", layers));
     }
     let mut result = Vec::new();
+    let mut names = std::collections::HashSet::new();
     for (index, layer) in list.iter().enumerate() {
         let path = format!("model.layers.{index}");
+        if let Some(Value::String(name)) = layer.get("name")
+            && (name.is_empty() || name.contains('/') || !names.insert(name))
+        {
+            let expected = "a text without `/` that no other layer has";
+            let name = Value::from(name.as_str());
+            return Err(wrong(&format!("{path}.name"), expected, &name));
+        }
         let Value::Object(arguments) = layer else {
             return Err(wrong(&path, "a table with a type", layer));
         };

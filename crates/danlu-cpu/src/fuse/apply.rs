@@ -3,7 +3,7 @@
 use danlu_graph::DType;
 use danlu_graph::operations::{BinaryKind, CompareKind, UnaryKind};
 
-use crate::kernels::vector::{self, Integer, Operand};
+use crate::kernels::vector::{self, Chain, Integer, Operand};
 use crate::simd::Isa;
 
 /// What is computed element by element.
@@ -15,13 +15,18 @@ pub(crate) enum Function {
     Select,
     Cast,
     Copy,
+    /// Vectors first, then what is one element for all.
+    Chain(Chain),
 }
+
+/// Most operands of an operation.
+pub(crate) const MOST_OPERANDS: usize = 5;
 
 /// Operands and destination of one operation on one tile.
 pub(crate) struct Operands {
-    pub pointers: [*const u8; 3],
+    pub pointers: [*const u8; MOST_OPERANDS],
     /// Which operands are one element for all.
-    pub scalars: [bool; 3],
+    pub scalars: [bool; MOST_OPERANDS],
     pub operand: DType,
     pub result: DType,
     pub destination: *mut u8,
@@ -74,10 +79,19 @@ const LONGEST: usize = 1024;
 /// Runs one operation.
 ///
 /// # Safety
-/// Operands and destination hold what [`Operands`] says, and the destination overlaps no operand.
+/// Operands and destination hold what [`Operands`] says, and the destination overlaps no operand; that of a chain may be one.
 pub(crate) unsafe fn apply(isa: Isa, function: Function, operands: &Operands) {
     // SAFETY (of every block below): the caller's promise, with the types that the dtypes stand for.
     match function {
+        Function::Chain(chain) => unsafe {
+            vector::chain(
+                isa,
+                chain,
+                operands.pointers.map(<*const u8>::cast),
+                operands.destination.cast(),
+                operands.length,
+            );
+        },
         Function::Copy => unsafe { copy(operands) },
         Function::Cast => unsafe { cast(isa, operands) },
         Function::Select => unsafe { select(isa, operands) },

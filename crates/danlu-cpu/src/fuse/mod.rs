@@ -1,6 +1,7 @@
 //! Fusion: which nodes are computed together. One file per pattern.
 
 pub(crate) mod apply;
+mod chains;
 pub(crate) mod contraction;
 pub(crate) mod groups;
 pub(crate) mod pattern;

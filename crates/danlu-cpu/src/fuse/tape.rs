@@ -5,7 +5,8 @@ use std::mem::MaybeUninit;
 
 use danlu_graph::{DType, Operation};
 
-use super::apply::{Function, Operands, apply};
+use super::apply::{Function, MOST_OPERANDS, Operands, apply};
+use super::chains::Chains;
 use super::pattern::{Access, Pattern, access};
 use crate::kernels::product::MOST_STREAMS;
 use crate::plan::context::{Context, Location};
@@ -42,7 +43,7 @@ enum Source {
 
 struct TapeOperation {
     function: Function,
-    sources: [Source; 3],
+    sources: [Source; MOST_OPERANDS],
     count: usize,
     /// The dtype of the operands (of the second operand where the first is a condition), and of the result.
     operand: DType,
@@ -61,24 +62,36 @@ struct Store {
 /// A member of a group as the tape's builder is given it.
 pub(crate) struct Entry<'a> {
     pub operation: &'a Operation,
-    pub shape: &'a [usize],
     pub dtype: DType,
     /// Operands: earlier entries, or values from outside.
     pub operands: Vec<Operand>,
-    /// Where the result goes, if anything outside reads it; `late` if that memory is also read by the tape.
-    pub store: Option<(Location, bool)>,
+    /// Where the result goes, if anything outside reads it. The tape may read that memory too, element by element.
+    pub store: Option<Location>,
 }
 
 /// An operand of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Operand {
     /// The result of an earlier entry.
     Entry(usize),
-    /// A value from outside, with its shape.
+    /// A value from outside.
     Outside {
         location: Location,
         dtype: DType,
+        /// Its shape, and that of the entry which it is repeated over.
         shape: Vec<usize>,
+        within: Vec<usize>,
+        /// Whether it is a constant 0.
+        zero: bool,
     },
+}
+
+/// An entry, or a chain of them, as one vector operation.
+struct Instruction {
+    /// The (last) entry.
+    entry: usize,
+    function: Function,
+    operands: Vec<Operand>,
 }
 
 /// A compiled elementwise group over a shape.
@@ -108,18 +121,22 @@ fn function(operation: &Operation) -> Option<Function> {
 impl Tape {
     /// Compiles entries, all of this many elements, or `None` if one is not elementwise.
     pub fn new(count: usize, entries: &[Entry<'_>]) -> Option<Tape> {
+        let instructions = instructions(entries)?;
         let mut last_use = vec![0; entries.len()];
-        for (place, entry) in entries.iter().enumerate() {
-            for operand in &entry.operands {
+        for (place, instruction) in instructions.iter().enumerate() {
+            for operand in &instruction.operands {
                 if let Operand::Entry(earlier) = operand {
                     last_use[*earlier] = place;
                 }
             }
         }
-        // A late store keeps its register to the end.
-        for (place, entry) in entries.iter().enumerate() {
-            if entry.store.is_some_and(|(_, late)| late) {
-                last_use[place] = usize::MAX;
+        // A store whose old content is still wanted waits to the end, and keeps its register until then.
+        let late: Vec<bool> = (0..instructions.len())
+            .map(|place| is_late(entries, &instructions, place))
+            .collect();
+        for (instruction, &late) in instructions.iter().zip(&late) {
+            if late {
+                last_use[instruction.entry] = usize::MAX;
             }
         }
         let mut tape = Tape {
@@ -133,31 +150,34 @@ impl Tape {
         };
         let mut free: Vec<usize> = Vec::new();
         let mut registers = 0;
-        let mut held: Vec<Source> = Vec::with_capacity(entries.len());
+        let mut held: Vec<Source> = vec![Source::Register(0); entries.len()];
         let mut widest = 1;
-        for (place, entry) in entries.iter().enumerate() {
+        for (place, instruction) in instructions.into_iter().enumerate() {
+            let entry = &entries[instruction.entry];
             widest = widest.max(entry.dtype.size());
-            let mut sources = [Source::Register(0); 3];
-            let mut dtypes = [entry.dtype; 3];
-            for (slot, operand) in entry.operands.iter().enumerate() {
+            let mut sources = [Source::Register(0); MOST_OPERANDS];
+            let mut dtypes = [entry.dtype; MOST_OPERANDS];
+            for (slot, operand) in instruction.operands.iter().enumerate() {
                 (sources[slot], dtypes[slot]) = match operand {
                     Operand::Entry(earlier) => (held[*earlier], entries[*earlier].dtype),
                     Operand::Outside {
                         location,
                         dtype,
-                        shape: from,
+                        shape,
+                        within,
+                        ..
                     } => {
                         widest = widest.max(dtype.size());
                         let external =
-                            tape.external(*location, *dtype, from, entry.shape, &mut registers);
+                            tape.external(*location, *dtype, shape, within, &mut registers);
                         (Source::External(external), *dtype)
                     }
                 };
             }
             let destination = match entry.store {
-                Some((location, late)) => {
+                Some(location) => {
                     tape.bytes += count * entry.dtype.size();
-                    let register = late.then(|| take(&mut free, &mut registers));
+                    let register = late[place].then(|| take(&mut free, &mut registers));
                     tape.stores.push(Store {
                         location,
                         dtype: entry.dtype,
@@ -167,8 +187,8 @@ impl Tape {
                 }
                 None => Source::Register(take(&mut free, &mut registers)),
             };
-            held.push(destination);
-            for operand in &entry.operands {
+            held[instruction.entry] = destination;
+            for operand in &instruction.operands {
                 if let Operand::Entry(earlier) = operand
                     && last_use[*earlier] == place
                     && let Source::Register(register) = held[*earlier]
@@ -178,9 +198,9 @@ impl Tape {
                 }
             }
             tape.operations.push(TapeOperation {
-                function: function(entry.operation)?,
+                function: instruction.function,
                 sources,
-                count: entry.operands.len(),
+                count: instruction.operands.len(),
                 operand: if matches!(entry.operation, Operation::Select(_)) {
                     dtypes[1]
                 } else {
@@ -345,8 +365,8 @@ impl Tape {
             }
             first = false;
             for operation in &self.operations {
-                let mut pointers = [std::ptr::null(); 3];
-                let mut scalars = [false; 3];
+                let mut pointers = [std::ptr::null(); MOST_OPERANDS];
+                let mut scalars = [false; MOST_OPERANDS];
                 for slot in 0..operation.count {
                     (pointers[slot], scalars[slot]) = match operation.sources[slot] {
                         Source::Register(index) => (register(index).cast_const(), false),
@@ -396,7 +416,8 @@ impl Tape {
                     destination,
                     length,
                 };
-                // SAFETY: all pointers have `length` elements, and the destination is no operand.
+                // SAFETY: all pointers have `length` elements; the destination is no operand but of a chain, which
+                // allows it.
                 unsafe { apply(context.isa, operation.function, &operands) };
             }
             for store in &self.stores {
@@ -412,6 +433,51 @@ impl Tape {
             position += length;
         }
     }
+}
+
+/// The vector operations of entries; chains that have a kernel become one.
+fn instructions(entries: &[Entry<'_>]) -> Option<Vec<Instruction>> {
+    let chains = Chains::new(entries);
+    let mut taken = vec![false; entries.len()];
+    let mut instructions = Vec::with_capacity(entries.len());
+    for place in (0..entries.len()).rev() {
+        if taken[place] {
+            continue;
+        }
+        let entry = &entries[place];
+        instructions.push(match chains.ending_at(place) {
+            Some(found) => {
+                found.inner.iter().for_each(|&inner| taken[inner] = true);
+                Instruction {
+                    entry: place,
+                    function: Function::Chain(found.chain),
+                    operands: found.operands,
+                }
+            }
+            None => Instruction {
+                entry: place,
+                function: function(entry.operation)?,
+                operands: entry.operands.clone(),
+            },
+        });
+    }
+    instructions.reverse();
+    Some(instructions)
+}
+
+/// Whether what an instruction overwrites is read later, or by itself where its kernel does not allow that.
+fn is_late(entries: &[Entry<'_>], instructions: &[Instruction], place: usize) -> bool {
+    let Some(store) = entries[instructions[place].entry].store else {
+        return false;
+    };
+    let reads = |instruction: &Instruction| {
+        instruction.operands.iter().any(
+            |operand| matches!(operand, Operand::Outside { location, .. } if *location == store),
+        )
+    };
+    let own = &instructions[place];
+    (reads(own) && !matches!(own.function, Function::Chain(_)))
+        || instructions[place + 1..].iter().any(reads)
 }
 
 /// A register that is free, or one more.

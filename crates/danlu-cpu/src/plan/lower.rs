@@ -1,8 +1,6 @@
 //! From a group to the step that computes it.
 
-use std::collections::BTreeSet;
-
-use danlu_graph::{Bindings, NodeId, Result};
+use danlu_graph::{Bindings, NodeId, Operation, Result};
 
 use super::Planner;
 use super::concrete::root;
@@ -31,10 +29,9 @@ impl Planner<'_> {
         group: usize,
         kernel: Kernel,
         scratch: Option<Location>,
-        shared: &BTreeSet<NodeId>,
     ) -> Result<Box<dyn Step>> {
         let group = &self.groups.groups[group];
-        let tape = self.tape(group.members.as_slice(), group.heavy, shared)?;
+        let tape = self.tape(group.members.as_slice(), group.heavy)?;
         let Some(heavy) = group.heavy else {
             return Ok(match tape {
                 Some(tape) => Box::new(steps::elementwise::Pass::new(tape)),
@@ -55,12 +52,7 @@ impl Planner<'_> {
     }
 
     /// The pass over a group's elementwise members.
-    fn tape(
-        &self,
-        members: &[NodeId],
-        heavy: Option<NodeId>,
-        shared: &BTreeSet<NodeId>,
-    ) -> Result<Option<Tape>> {
+    fn tape(&self, members: &[NodeId], heavy: Option<NodeId>) -> Result<Option<Tape>> {
         let passed: Vec<NodeId> = members
             .iter()
             .copied()
@@ -87,17 +79,15 @@ impl Planner<'_> {
                                 location: self.locations[&source],
                                 dtype: self.nodes[*input].dtype,
                                 shape: self.nodes[*input].shape.clone(),
+                                within: node.shape.clone(),
+                                zero: is_zero(&self.nodes[source].operation),
                             },
                         }
                     })
                     .collect();
-                let store = self.locations.get(&member).map(|&location| {
-                    let late = matches!(location, Location::State(_)) || shared.contains(&member);
-                    (location, late)
-                });
+                let store = self.locations.get(&member).copied();
                 Entry {
                     operation: &node.operation,
-                    shape: &node.shape,
                     dtype: node.dtype,
                     operands,
                     store,
@@ -107,5 +97,15 @@ impl Planner<'_> {
         Tape::new(self.nodes[first].count(), &entries)
             .map(Some)
             .ok_or_else(|| self.nodes[first].error("is not an elementwise operation"))
+    }
+}
+
+/// Whether an operation is the constant 0 (of one element, and without a sign).
+fn is_zero(operation: &Operation) -> bool {
+    match operation {
+        Operation::Constant(constant) => {
+            constant.tensor.len() == 1 && constant.tensor.get_f64(0).to_bits() == 0
+        }
+        _ => false,
     }
 }

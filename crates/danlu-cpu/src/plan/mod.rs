@@ -10,7 +10,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -329,7 +329,6 @@ impl<'a> Planner<'a> {
         // pass's first result, or lives in tiles.
         let mut lives: Vec<Life> = Vec::new();
         let mut life_of: BTreeMap<NodeId, usize> = BTreeMap::new();
-        let mut shared: BTreeSet<NodeId> = BTreeSet::new();
         for (step, &group) in sequence.iter().enumerate() {
             let group = &self.groups.groups[group];
             for &member in &group.members {
@@ -363,7 +362,6 @@ impl<'a> Planner<'a> {
                 });
                 if let Some(twin) = twin {
                     life_of.insert(heavy, life_of[&twin]);
-                    shared.insert(twin);
                 } else if kernels[step].tile_bytes().is_some() {
                     self.locations.insert(heavy, Location::Tile);
                 } else {
@@ -419,7 +417,7 @@ impl<'a> Planner<'a> {
             let scratch = scratch.map(|life| Location::Arena(offsets[life]));
             steps.push(Planned {
                 profile: self.profile(group),
-                step: self.lower(group, kernel, scratch, &shared)?,
+                step: self.lower(group, kernel, scratch)?,
             });
         }
 

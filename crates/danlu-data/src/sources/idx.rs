@@ -16,6 +16,9 @@ pub fn read(input: &mut Input) -> Result<Tensor> {
     read_checked(input, |_| Ok(()))
 }
 
+/// Data of more axes than this is damaged.
+const MOST_AXES: u8 = 16;
+
 /// As [`read`]; `check` sees the shape before memory is had for the elements.
 pub(crate) fn read_checked(
     input: &mut Input,
@@ -40,6 +43,13 @@ pub(crate) fn read_checked(
     };
     if rank == 0 {
         return Err(stream.error(1, "at least one axis", "0 axes; the header is damaged"));
+    }
+    if rank > MOST_AXES {
+        return Err(stream.error(
+            1,
+            format!("at most {MOST_AXES} axes"),
+            format!("{rank} axes; the header is damaged"),
+        ));
     }
     let mut shape = Vec::with_capacity(rank.into());
     for _ in 0..rank {
@@ -122,6 +132,11 @@ mod tests {
 
     #[test]
     fn a_header_that_promises_too_much_is_refused() {
+        let axes = message(file(0x08, &[1; 255], &[0]));
+        assert!(
+            axes.contains("at most 16 axes") && axes.len() < 200,
+            "{axes}"
+        );
         let promise = file(0x08, &[1 << 31, 28, 28], &[0; 4]);
         assert!(
             message(promise.clone()).contains("only 4"),

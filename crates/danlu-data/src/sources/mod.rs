@@ -139,9 +139,18 @@ pub fn open_path(path: impl AsRef<Path>) -> Result<Source> {
 }
 
 fn open_npz(mut npz: Npz, name: &str, path: &Path) -> Result<Source> {
-    let mut part = |part: &str, x: &str, y: &str| match npz.contains(x) && npz.contains(y) {
-        false => Ok(None),
-        true => {
+    let mut part = |part: &str, x: &str, y: &str| match (npz.contains(x), npz.contains(y)) {
+        (false, false) => Ok(None),
+        (true, false) | (false, true) => {
+            let (there, missing) = if npz.contains(x) { (x, y) } else { (y, x) };
+            Err(Error::mismatch(
+                format!("the arrays of `{}`", npz.name()),
+                format!("{x} and {y}"),
+                format!("{there} without {missing}"),
+                "save both, or neither",
+            ))
+        }
+        (true, true) => {
             let file = npz.name().to_owned();
             let names = [format!("{file}, {x}"), format!("{file}, {y}")];
             let (features, targets) = (npz.read(x)?, npz.read(y)?);

@@ -136,6 +136,23 @@ impl Model {
         let Some(executor) = self.executor.as_deref_mut() else {
             return Ok(());
         };
+        let missing = || self.nodes.iter().filter(|node| !node.has_state);
+        let shapes =
+            missing().flat_map(|node| node.parameters.iter().map(|parameter| &parameter.shape));
+        let bytes = shapes.map(|shape| {
+            let count = danlu_graph::tensor::element_count(shape);
+            count.map(|count| count.saturating_mul(DType::F32.size()))
+        });
+        let bytes = bytes.collect::<danlu_graph::Result<Vec<usize>>>()?;
+        let bytes = bytes.into_iter().fold(0, usize::saturating_add);
+        executor.check_room(bytes).map_err(|error| {
+            Error::mismatch(
+                "the model's parameters",
+                "as many as memory can hold",
+                format!("{} bytes of them", bytes),
+                error.message(),
+            )
+        })?;
         for node in self.nodes.iter_mut().filter(|node| !node.has_state) {
             for (name, parameter) in node.states() {
                 let value = parameter

@@ -30,6 +30,17 @@ impl Model {
         Ok(self.running_logs().into())
     }
 
+    /// Checks that [`evaluate`](Self::evaluate) could take this data, without running anything.
+    ///
+    /// # Errors
+    /// The model is not compiled, or the data does not fit it or its loss.
+    pub fn check_evaluate<'a>(&mut self, data: impl IntoData<'a>) -> Result<()> {
+        self.require_compiled("evaluate")?;
+        let feed = Feed::new(data.into_data()?, 1, None)?;
+        let signature = feed.signature(self, Mode::Test, "evaluate")?;
+        self.stepper(signature, &feed, 0).map(drop)
+    }
+
     /// One pass of test steps; the results are the running means.
     pub(super) fn test_pass(
         &mut self,

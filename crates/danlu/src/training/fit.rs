@@ -52,6 +52,31 @@ impl Model {
         self.run_epochs(run, observer)
     }
 
+    /// Checks what [`fit`](Self::fit) would check before its first step: options, the validation split, that targets fit
+    /// the loss, and that there is memory for a batch. Costs little; `fit` finds the programs and plans ready.
+    ///
+    /// # Errors
+    /// What [`fit`](Self::fit) would report before its first step.
+    pub fn check_fit<'a>(
+        &mut self,
+        data: impl IntoData<'a>,
+        options: FitOptions<'a>,
+    ) -> Result<()> {
+        options.check()?;
+        self.require_compiled("fit")?;
+        let batch_size = options.batch_size;
+        let run = self.prepare_run(data.into_data()?, options)?;
+        let mut plan = |stepper: &Stepper, examples: Option<usize>| {
+            let batch = batch_size.min(examples.unwrap_or(batch_size));
+            self.plan(&stepper.signature, batch).map(drop)
+        };
+        plan(&run.stepper, run.training.examples())?;
+        if let Some((feed, stepper)) = &run.validation {
+            plan(stepper, feed.examples())?;
+        }
+        Ok(())
+    }
+
     fn prepare_run<'a>(&mut self, data: Data<'a>, options: FitOptions<'a>) -> Result<Run<'a>> {
         let seed = options.seed.unwrap_or(self.seed);
         let (data, validation) = match (data, options.validation_data) {

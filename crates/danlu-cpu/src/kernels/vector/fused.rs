@@ -81,9 +81,8 @@ impl Run {
             |offset, lanes: Lanes<S>| {
                 // SAFETY: `chain`'s caller vouches for operands and destination; the lanes leave out what lies beyond.
                 unsafe {
-                    let get = |slot: usize| {
-                        load(simd, self.operands[slot].wrapping_add(offset), lanes)
-                    };
+                    let get =
+                        |slot: usize| load(simd, self.operands[slot].wrapping_add(offset), lanes);
                     let a = get(0);
                     let b = get(1);
                     let c = if vectors == 3 { get(2) } else { a };
@@ -112,9 +111,7 @@ impl WithSimd for Run {
                 self.each(
                     simd,
                     #[inline(always)]
-                    |[a, b, _]| {
-                        simd.add_f32s(a, simd.mul_f32s(simd.sub_f32s(b, a), s))
-                    },
+                    |[a, b, _]| simd.add_f32s(a, simd.mul_f32s(simd.sub_f32s(b, a), s)),
                 );
             }
             Chain::ApproachSquare => {
@@ -152,8 +149,8 @@ impl WithSimd for Run {
                 #[inline(always)]
                 |[a, b, _]| {
                     let sum = simd.add_f32s(a, b);
-                    // A NaN is not below 0 and stays; so does -0, which the maximum of the two keeps.
-                    simd.select_f32s(simd.less_than_f32s(sum, zero), zero, sum)
+                    // A NaN fails the comparison and stays.
+                    simd.select_f32s(simd.less_than_or_equal_f32s(sum, zero), zero, sum)
                 },
             ),
             Chain::WherePositive => self.each(

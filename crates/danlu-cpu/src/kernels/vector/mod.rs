@@ -6,12 +6,14 @@
 mod binary;
 mod cast;
 mod comparison;
+mod fused;
 mod integer;
 mod unary;
 
 pub use binary::{binary, binary_in_place, binary_raw};
 pub use cast::cast;
 pub use comparison::{and, compare, is_finite, not, or, select};
+pub use fused::{Chain, chain};
 pub use integer::{Integer, binary_integer, unary_integer};
 pub use unary::{unary, unary_in_place, unary_raw};
 

@@ -98,8 +98,8 @@ impl<P: ProductPlan> Step for Product<P> {
         let c = c.with_streams(&streams[..self.streams.len()]);
         let epilogue = self.pass.as_ref().map(|tape| {
             move |tile: Tile, place: *mut f32| {
-                let context = context
-                    .with_tile(place.wrapping_sub(tile.row_start * self.columns).cast());
+                let context =
+                    context.with_tile(place.wrapping_sub(tile.row_start * self.columns).cast());
                 let context = &context;
                 let width = tile.column_end - tile.column_start;
                 if width == self.columns {

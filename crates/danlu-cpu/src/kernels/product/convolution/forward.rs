@@ -1,7 +1,7 @@
 //! The convolution itself.
 
-use super::super::{Epilogue, Target};
 use super::super::panels::Steps;
+use super::super::{Epilogue, Target};
 use super::correlation::{Correlation, Geometry, Weights};
 use super::image::Images;
 use super::shape::{Convolution2dShape, ShapeError};
@@ -105,7 +105,8 @@ impl ConvolutionForwardPlan {
     ) {
         // SAFETY: passed on from the caller.
         unsafe {
-            self.correlation.run(pool, x, weights, y.into(), scratch, epilogue);
+            self.correlation
+                .run(pool, x, weights, y.into(), scratch, epilogue);
         }
     }
 }

@@ -3,8 +3,8 @@
 //! It is a convolution of stride 1 itself: of the result's gradient, with zeros around it (and, for a stride, between its pixels), with the kernel
 //! turned around and its channels and filters exchanged. The weights are copied into that order first.
 
-use super::super::{Epilogue, Target};
 use super::super::panels::Steps;
+use super::super::{Epilogue, Target};
 use super::correlation::{Correlation, Geometry, Weights};
 use super::image::Images;
 use super::shape::{Convolution2dShape, ShapeError};
