@@ -6,6 +6,8 @@
 
 use danlu_graph::{DType, NodeId, Operation};
 
+use super::pooling;
+use crate::kernels::pooling::Pool2d;
 use crate::plan::concrete::{Concrete, is_tape, root};
 
 /// Groups stop growing here, so that a pass keeps its tiles in the first-level cache.
@@ -17,6 +19,18 @@ pub(crate) struct Group {
     pub members: Vec<NodeId>,
     /// The product or convolution that the pass follows, if any; also the only member of a group without a pass.
     pub heavy: Option<NodeId>,
+    /// The max-pooling of the convolution's (passed) result, if it follows on each piece: then nobody else reads that.
+    pub pooled: Option<Pooled>,
+}
+
+/// A max-pooling that follows a convolution.
+#[derive(Clone, Copy)]
+pub(crate) struct Pooled {
+    /// The max-pooling.
+    pub node: NodeId,
+    /// What it pools.
+    pub input: NodeId,
+    pub pool: Pool2d,
 }
 
 /// A partition of the nodes that are computed.
@@ -55,8 +69,8 @@ fn readers(nodes: &[Concrete]) -> Vec<Vec<NodeId>> {
 }
 
 impl Groups {
-    /// Groups the nodes.
-    pub fn new(nodes: &[Concrete]) -> Groups {
+    /// Groups the nodes; `kept` are values that the program gives back or stores.
+    pub fn new(nodes: &[Concrete], kept: &[NodeId]) -> Groups {
         let mut groups = Groups {
             of: vec![None; nodes.len()],
             groups: Vec::new(),
@@ -64,7 +78,7 @@ impl Groups {
         };
         let readers = readers(nodes);
         for (place, node) in nodes.iter().enumerate() {
-            if node.is_leaf() || node.is_alias() {
+            if node.is_leaf() || node.is_alias() || node.unused {
                 continue;
             }
             let own = groups.groups.len();
@@ -74,12 +88,14 @@ impl Groups {
                 groups.groups.push(Group {
                     members: vec![place],
                     heavy: Some(place),
+                    pooled: None,
                 });
                 continue;
             }
             groups.groups.push(Group {
                 members: vec![place],
                 heavy: None,
+                pooled: None,
             });
             // The latest producers first: what was computed just before is in cache.
             let mut candidates: Vec<usize> = node
@@ -94,7 +110,57 @@ impl Groups {
             }
             groups.note_latest(&readers, place);
         }
+        for place in 0..nodes.len() {
+            groups.try_pool(nodes, &readers, kept, place);
+        }
         groups
+    }
+
+    /// Lets a max-pooling follow the convolution that makes its input, if nobody else looks at that.
+    fn try_pool(
+        &mut self,
+        nodes: &[Concrete],
+        readers: &[Vec<NodeId>],
+        kept: &[NodeId],
+        node: NodeId,
+    ) {
+        if !matches!(nodes[node].operation, Operation::MaxPool2d(_)) || nodes[node].unused {
+            return;
+        }
+        let (Some(pool), Some(own)) = (pooling::may_follow(nodes, node), self.of[node]) else {
+            return;
+        };
+        let input = nodes[node].inputs[0];
+        let Some(group) = self.of[input] else {
+            return;
+        };
+        let Some(heavy) = self.groups[group].heavy else {
+            return;
+        };
+        let hidden = |value: NodeId| {
+            !kept.contains(&value)
+                && readers[value]
+                    .iter()
+                    .all(|&reader| reader == node || self.of[reader] == Some(group))
+        };
+        let good = matches!(nodes[heavy].operation, Operation::Convolution2d(_))
+            && takes_epilogue(&nodes[heavy])
+            && nodes[input].shape == nodes[heavy].shape
+            && self.groups[group].pooled.is_none()
+            && self.groups[own].members.len() == 1
+            && readers[input] == [node]
+            && hidden(input)
+            && hidden(heavy);
+        if good {
+            self.groups[own] = Group {
+                members: Vec::new(),
+                heavy: None,
+                pooled: None,
+            };
+            self.of[node] = Some(group);
+            self.groups[group].members.push(node);
+            self.groups[group].pooled = Some(Pooled { node, input, pool });
+        }
     }
 
     /// Merges two groups where their shapes, sizes and dependencies allow it.

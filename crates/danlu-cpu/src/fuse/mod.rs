@@ -5,6 +5,7 @@ mod chains;
 pub(crate) mod contraction;
 pub(crate) mod groups;
 pub(crate) mod pattern;
+pub(crate) mod pooling;
 pub(crate) mod tape;
 
 #[cfg(test)]

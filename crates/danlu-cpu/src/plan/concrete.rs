@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::kernels::pooling::Pool2d;
 use danlu_graph::{Bindings, DType, Error, NodeId, Operation, Program, Result};
 
 /// A node whose shape is numbers.
@@ -11,6 +12,23 @@ pub(crate) struct Concrete {
     pub shape: Vec<usize>,
     pub dtype: DType,
     pub path: Arc<str>,
+    /// What max-pooling has to do with the node.
+    pub pooling: Pooling,
+    /// Nobody reads the node any more.
+    pub unused: bool,
+}
+
+/// What [`fuse::pooling`](crate::fuse::pooling) made of a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Pooling {
+    /// Nothing.
+    #[default]
+    No,
+    /// A max-pooling that notes the places of the largest elements.
+    Notes,
+    /// A gradient that is read with such places: that of the pooling itself, whose first input is the pooling, or one of a
+    /// convolution, whose third input it is.
+    Spreads(Pool2d),
 }
 
 impl Concrete {
@@ -66,6 +84,8 @@ pub(crate) fn concretize(program: &Program, bindings: &Bindings) -> Result<Vec<C
                 shape,
                 dtype: node.value_type.dtype,
                 path: node.path.clone(),
+                pooling: Pooling::No,
+                unused: false,
             };
             if concrete.bytes() > LARGEST_VALUE {
                 let message = format!(

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use danlu_graph::{NodeId, Operation};
 
 use super::Planner;
-use super::concrete::{Concrete, root};
+use super::concrete::{Concrete, Pooling, root};
 
 /// The least that a step must do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,8 +40,8 @@ fn flops(nodes: &[Concrete], node: &Concrete) -> usize {
             2 * batch * rows * columns * length
         }
         Operation::Convolution2d(_) => windows(&node.shape, input(1)),
-        Operation::Convolution2dInputGradient(_) => windows(input(0), input(1)),
-        Operation::Convolution2dWeightGradient(_) => windows(input(1), &node.shape),
+        Operation::Convolution2dInputGradient(_) => windows(&whole(node, input(0)), input(1)),
+        Operation::Convolution2dWeightGradient(_) => windows(&whole(node, input(1)), &node.shape),
         Operation::MaxPool2d(pool) => node.count() * pool.window.size.iter().product::<usize>(),
         Operation::AveragePool2d(pool) => node.count() * pool.window.size.iter().product::<usize>(),
         Operation::Reduce(_) | Operation::ArgMax(_) | Operation::SparseCrossEntropy(_) => {
@@ -50,6 +50,15 @@ fn flops(nodes: &[Concrete], node: &Concrete) -> usize {
         operation if operation.is_elementwise() => node.count(),
         _ => 0,
     }
+}
+
+/// The shape of a convolution's result, from that of the gradient which is read, and perhaps spread meanwhile.
+fn whole(node: &Concrete, gradient: &[usize]) -> Vec<usize> {
+    let mut shape = gradient.to_vec();
+    if let Pooling::Spreads(pool) = node.pooling {
+        shape[1..3].copy_from_slice(&pool.input);
+    }
+    shape
 }
 
 impl Planner<'_> {

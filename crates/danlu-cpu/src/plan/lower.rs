@@ -3,7 +3,7 @@
 use danlu_graph::{Bindings, NodeId, Operation, Result};
 
 use super::Planner;
-use super::concrete::root;
+use super::concrete::{Pooling, root};
 use super::context::{Location, Step};
 use super::steps::{self, Kernel, Operands};
 use crate::fuse::tape::{Entry, Operand, Tape};
@@ -18,6 +18,7 @@ impl Planner<'_> {
                 bindings,
                 self.isa,
                 self.threads,
+                self.groups.groups[group].pooled,
             ),
             None => Ok(Kernel::none()),
         }
@@ -31,7 +32,10 @@ impl Planner<'_> {
         scratch: Option<Location>,
     ) -> Result<Box<dyn Step>> {
         let group = &self.groups.groups[group];
-        let tape = self.tape(group.members.as_slice(), group.heavy)?;
+        let pooled = group.pooled.map(|pooled| pooled.node);
+        let passed = |member: &NodeId| Some(*member) != group.heavy && Some(*member) != pooled;
+        let passed: Vec<NodeId> = group.members.iter().copied().filter(passed).collect();
+        let tape = self.tape(&passed)?;
         let Some(heavy) = group.heavy else {
             return Ok(match tape {
                 Some(tape) => Box::new(steps::elementwise::Pass::new(tape)),
@@ -48,16 +52,26 @@ impl Planner<'_> {
             output: self.locations[&heavy],
             scratch,
             pass: tape,
+            places: match node.pooling {
+                Pooling::No => None,
+                Pooling::Notes => self.places.get(&heavy).copied(),
+                // The pooling is the last input of a convolution's gradient, and the first of its own.
+                Pooling::Spreads(_) => node
+                    .inputs
+                    .iter()
+                    .rev()
+                    .find_map(|input| self.places.get(input).copied()),
+            },
+            pooled: group.pooled.map(|pooled| steps::PooledResult {
+                pool: pooled.pool,
+                output: self.locations[&pooled.node],
+                places: self.places.get(&pooled.node).copied(),
+            }),
         }))
     }
 
-    /// The pass over a group's elementwise members.
-    fn tape(&self, members: &[NodeId], heavy: Option<NodeId>) -> Result<Option<Tape>> {
-        let passed: Vec<NodeId> = members
-            .iter()
-            .copied()
-            .filter(|&member| Some(member) != heavy)
-            .collect();
+    /// The pass over elementwise members of a group.
+    fn tape(&self, passed: &[NodeId]) -> Result<Option<Tape>> {
         let (Some(&first), true) = (
             passed.first(),
             passed.iter().any(|&member| self.nodes[member].count() > 0),

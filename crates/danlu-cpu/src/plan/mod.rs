@@ -21,10 +21,11 @@ use danlu_graph::{
 use crate::buffer::{Buffer, aligned};
 use crate::executor::StateBuffer;
 use crate::fuse::contraction;
-use crate::fuse::groups::Groups;
+use crate::fuse::groups::{Groups, Pooled};
+use crate::fuse::pooling;
 use crate::simd::Isa;
 use crate::threads::Pool;
-use concrete::{Concrete, concretize, root};
+use concrete::{Concrete, Pooling, concretize, root};
 use context::{Context, Location, Step};
 use memory::Life;
 use steps::Kernel;
@@ -87,7 +88,15 @@ impl Plan {
         let mut nodes = concretize(&program, bindings)?;
         contraction::join(&program, &mut nodes);
         concrete::skip_aliases(&mut nodes);
-        let groups = Groups::new(&nodes);
+        pooling::use_places(&program, &mut nodes);
+        let kept: Vec<NodeId> = program
+            .outputs()
+            .iter()
+            .map(|output| output.node)
+            .chain(program.updates().iter().map(|update| update.node))
+            .map(|node| root(&nodes, node))
+            .collect();
+        let groups = Groups::new(&nodes, &kept);
         let order = order::order(&program, &nodes, &groups)?;
         Planner::new(&program, &nodes, &groups, &order, isa, threads).plan(bindings, find_state)
     }
@@ -225,6 +234,8 @@ struct Planner<'a> {
     /// The states by name, in the order of their index.
     states: Vec<String>,
     locations: BTreeMap<NodeId, Location>,
+    /// Where max-poolings note their places.
+    places: BTreeMap<NodeId, Location>,
     constants: Vec<(usize, NodeId)>,
     constant_bytes: usize,
 }
@@ -247,6 +258,7 @@ impl<'a> Planner<'a> {
             threads,
             states: program.states().into_keys().collect(),
             locations: BTreeMap::new(),
+            places: BTreeMap::new(),
             constants: Vec::new(),
             constant_bytes: 0,
         }
@@ -329,10 +341,16 @@ impl<'a> Planner<'a> {
         // pass's first result, or lives in tiles.
         let mut lives: Vec<Life> = Vec::new();
         let mut life_of: BTreeMap<NodeId, usize> = BTreeMap::new();
+        let mut places: BTreeMap<NodeId, usize> = BTreeMap::new();
         for (step, &group) in sequence.iter().enumerate() {
             let group = &self.groups.groups[group];
             for &member in &group.members {
                 let heavy = group.heavy == Some(member);
+                let in_tile = |pooled: Pooled| heavy || pooled.input == member;
+                if group.pooled.is_some_and(in_tile) {
+                    self.locations.insert(member, Location::Tile);
+                    continue;
+                }
                 let read = last_reads.get(&member);
                 if read.is_none() && !heavy {
                     continue;
@@ -347,6 +365,15 @@ impl<'a> Planner<'a> {
                 }
                 life_of.insert(member, lives.len());
                 let last = read.copied().unwrap_or(step);
+                if self.nodes[member].pooling == Pooling::Notes {
+                    places.insert(member, lives.len());
+                    lives.push(Life {
+                        first: step,
+                        last,
+                        bytes: self.nodes[member].count(),
+                    });
+                    life_of.insert(member, lives.len());
+                }
                 lives.push(Life {
                     first: step,
                     last,
@@ -354,6 +381,7 @@ impl<'a> Planner<'a> {
                 });
             }
             if let Some(heavy) = group.heavy
+                && group.pooled.is_none()
                 && !life_of.contains_key(&heavy)
             {
                 let twin = group.members.iter().copied().find(|member| {
@@ -410,6 +438,10 @@ impl<'a> Planner<'a> {
         for (node, life) in &life_of {
             self.locations
                 .insert(*node, Location::Arena(offsets[*life]));
+        }
+
+        for (node, life) in places {
+            self.places.insert(node, Location::Arena(offsets[life]));
         }
 
         let mut steps = Vec::with_capacity(sequence.len());

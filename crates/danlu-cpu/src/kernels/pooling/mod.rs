@@ -4,9 +4,11 @@
 
 mod average;
 mod max;
+mod places;
 
 pub use average::{average_pool, average_pool_gradient};
 pub use max::{max_pool, max_pool_gather, max_pool_gradient};
+pub use places::{PoolRows, Spread, max_pool_places, spread_rows};
 
 use std::ops::Range;
 

@@ -44,6 +44,9 @@ fn check(isa: Isa, pool: &Pool2d, images: usize, x: &[f32]) {
         average_pool(isa, pool, x, range.clone(), &mut average[piece.clone()]);
         max_pool_gather(isa, pool, x, &tangent, range, &mut gathered[piece]);
     }
+    if pool.has_places() {
+        check_places(isa, pool, images, x, &dy);
+    }
     max_pool_gradient(isa, pool, x, &dy, &mut dmax);
     average_pool_gradient(isa, pool, &dy, &mut daverage);
     let [mut exact_dmax, mut exact_daverage] = [vec![0.0_f32; x.len()], vec![0.0_f32; x.len()]];
@@ -127,5 +130,47 @@ proptest! {
         for isa in Isa::available() {
             check(isa, &pool, 2, &x);
         }
+    }
+}
+
+/// Pooling with places, and the gradient from them, give the same bits as without, row by row.
+fn check_places(isa: Isa, pool: &Pool2d, images: usize, x: &[f32], dy: &[f32]) {
+    let mut expected = vec![0.0; dy.len()];
+    max_pool(isa, pool, x, 0..images * pool.output[0], &mut expected);
+    let mut expected_dx = vec![0.0; x.len()];
+    max_pool_gradient(isa, pool, x, dy, &mut expected_dx);
+    for image in 0..images {
+        let own = image * pool.output_length()..(image + 1) * pool.output_length();
+        let x = &x[image * pool.input_length()..];
+        let (mut y, mut places) = (vec![0.0; own.len()], vec![0; own.len()]);
+        for row in 0..pool.output[0] {
+            let first_row = pool.window(0, row).start;
+            let at = row * pool.row_length();
+            let call = PoolRows {
+                pool,
+                source: x[first_row * pool.input[1] * pool.channels..].as_ptr(),
+                first_row,
+                destination: y[at..].as_mut_ptr(),
+                places: places[at..].as_mut_ptr(),
+            };
+            // SAFETY: the image and the result are there as a whole.
+            unsafe { max_pool_places(isa, row..row + 1, call) };
+        }
+        assert_eq!(bits(&y), bits(&expected[own.clone()]), "{isa} {pool:?}");
+        let spread = Spread {
+            pool,
+            gradient: dy[own].as_ptr(),
+            places: places.as_ptr(),
+        };
+        let width = pool.input[1] * pool.channels;
+        let mut dx = vec![f32::NAN; pool.input_length()];
+        for row in 0..pool.input[0] {
+            let to = dx[row * width..].as_mut_ptr();
+            // SAFETY: as above.
+            unsafe { spread_rows(isa, spread, row..row + 1, to, width) };
+        }
+        let from = image * pool.input_length();
+        let expected = &expected_dx[from..from + pool.input_length()];
+        assert_eq!(dx, expected, "{isa} {pool:?}");
     }
 }

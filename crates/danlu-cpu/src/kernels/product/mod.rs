@@ -43,6 +43,34 @@ pub struct Tile {
 /// cache. Every element is in exactly one region.
 pub type Epilogue<'a> = Option<&'a (dyn Fn(Tile, *mut f32) + Sync)>;
 
+/// Images that a convolution reads: as they lie, or the gradient of a max-pooling, spread over its windows while it is read.
+#[derive(Clone, Copy)]
+pub struct ImageOperand {
+    values: *const f32,
+    places: *const u8,
+}
+
+impl From<*const f32> for ImageOperand {
+    fn from(values: *const f32) -> ImageOperand {
+        ImageOperand {
+            values,
+            places: std::ptr::null(),
+        }
+    }
+}
+
+impl ImageOperand {
+    /// The gradient by the result of a pooling, and the places of its largest elements, for a plan that spreads them.
+    pub fn pooled(values: *const f32, places: *const u8) -> ImageOperand {
+        ImageOperand { values, places }
+    }
+}
+
+// SAFETY: operands are only read.
+unsafe impl Send for ImageOperand {}
+// SAFETY: as above.
+unsafe impl Sync for ImageOperand {}
+
 /// Arrays at most that a [`Target`] has read ahead.
 pub const MOST_STREAMS: usize = 4;
 

@@ -4,15 +4,18 @@
 pub(super) mod elementwise;
 mod fallback;
 mod movement;
+mod pooling;
 mod product;
 mod reduce;
 mod rows;
 
 use danlu_graph::{Bindings, Operation, Result};
 
-use super::concrete::Concrete;
+use super::concrete::{Concrete, Pooling};
 use super::context::{Location, Step};
+use crate::fuse::groups::Pooled;
 use crate::fuse::tape::Tape;
+use crate::kernels::pooling::Pool2d;
 use crate::simd::Isa;
 
 /// Where a kernel finds its operands.
@@ -22,6 +25,18 @@ pub(super) struct Operands {
     pub scratch: Option<Location>,
     /// What follows on each piece of the result.
     pub pass: Option<Tape>,
+    /// Where a max-pooling notes its places, or a gradient finds them.
+    pub places: Option<Location>,
+    /// The pooling that follows on each piece.
+    pub pooled: Option<PooledResult>,
+}
+
+/// A max-pooling that follows a convolution.
+pub(super) struct PooledResult {
+    pub pool: Pool2d,
+    pub output: Location,
+    /// Where its places go, if anybody wants them.
+    pub places: Option<Location>,
 }
 
 /// Makes the step once every value has its place.
@@ -81,6 +96,7 @@ pub(super) fn kernel(
     bindings: &Bindings,
     isa: Isa,
     threads: usize,
+    pooled: Option<Pooled>,
 ) -> Result<Kernel> {
     if node.count() == 0 {
         return Ok(Kernel::none());
@@ -89,13 +105,19 @@ pub(super) fn kernel(
     let found = match &node.operation {
         Operation::MatMul(product) => product::matmul(product, &inputs, node, isa, threads)?,
         Operation::Convolution2d(convolution) => {
-            product::forward(&convolution.options, &inputs, node, isa, threads)?
+            let rows = pooled.map_or(1, |pooled| pooled.pool.stride[0]);
+            product::forward(&convolution.options, &inputs, node, isa, threads, rows)?
         }
         Operation::Convolution2dInputGradient(gradient) => {
             product::input_gradient(&gradient.options, &inputs, node, isa, threads)?
         }
         Operation::Convolution2dWeightGradient(gradient) => {
             product::weight_gradient(&gradient.options, &inputs, node, isa, threads)?
+        }
+        Operation::MaxPool2d(_) | Operation::MaxPool2dGradient(_)
+            if node.pooling != Pooling::No =>
+        {
+            pooling::kernel(&inputs, node)
         }
         Operation::Reduce(reduction) => reduce::reduction(reduction, &inputs, node),
         Operation::ArgMax(largest) => reduce::largest(largest, &inputs),

@@ -3,14 +3,16 @@
 use danlu_graph::operations::{ConvolutionOptions, MatMul};
 use danlu_graph::{DType, Result};
 
-use super::{Kernel, Operands};
+use super::{Kernel, Operands, PooledResult};
 use crate::buffer::aligned;
 use crate::fuse::tape::Tape;
+use crate::kernels::pooling::Pool2d;
 use crate::kernels::product::{
     BatchAxis, Convolution2dShape, ConvolutionForwardPlan, ConvolutionInputGradientPlan,
-    ConvolutionWeightGradientPlan, Epilogue, MOST_STREAMS, MatmulPlan, MatmulShape, Target, Tile,
+    ConvolutionWeightGradientPlan, Epilogue, ImageOperand, MOST_STREAMS, MatmulPlan, MatmulShape,
+    ShapeError, Target, Tile,
 };
-use crate::plan::concrete::Concrete;
+use crate::plan::concrete::{Concrete, Pooling};
 use crate::plan::context::{Context, Location, Step};
 use crate::simd::Isa;
 use crate::threads::Pool;
@@ -25,8 +27,8 @@ trait ProductPlan: Send + Sync + 'static {
     unsafe fn run(
         &self,
         pool: &Pool,
-        a: *const f32,
-        b: *const f32,
+        operands: [*const f32; 2],
+        places: *const u8,
         c: Target<'_>,
         scratch: *mut u8,
         epilogue: Epilogue<'_>,
@@ -34,7 +36,7 @@ trait ProductPlan: Send + Sync + 'static {
 }
 
 macro_rules! product_plans {
-    ($($plan:ty),*) => {
+    ($($plan:ty: |$a:ident, $b:ident, $places:ident| $operands:expr;)*) => {
         $(impl ProductPlan for $plan {
             fn scratch_bytes(&self) -> usize {
                 self.scratch_bytes()
@@ -45,12 +47,13 @@ macro_rules! product_plans {
             unsafe fn run(
                 &self,
                 pool: &Pool,
-                a: *const f32,
-                b: *const f32,
+                [$a, $b]: [*const f32; 2],
+                $places: *const u8,
                 c: Target<'_>,
                 scratch: *mut u8,
                 epilogue: Epilogue<'_>,
             ) {
+                let (a, b) = $operands;
                 // SAFETY: the caller's promise.
                 unsafe { self.run(pool, a, b, c, scratch, epilogue) }
             }
@@ -58,12 +61,12 @@ macro_rules! product_plans {
     };
 }
 
-product_plans!(
-    MatmulPlan,
-    ConvolutionForwardPlan,
-    ConvolutionInputGradientPlan,
-    ConvolutionWeightGradientPlan
-);
+product_plans! {
+    MatmulPlan: |a, b, _places| (a, b);
+    ConvolutionForwardPlan: |a, b, _places| (a, b);
+    ConvolutionInputGradientPlan: |a, b, places| (ImageOperand::pooled(a, places), b);
+    ConvolutionWeightGradientPlan: |a, b, places| (a, ImageOperand::pooled(b, places));
+}
 
 struct Product<P> {
     plan: P,
@@ -74,13 +77,19 @@ struct Product<P> {
     pass: Option<Tape>,
     /// What the pass reads element for element.
     streams: Vec<Location>,
+    /// Where the places of a spread gradient are.
+    places: Option<Location>,
+    pooled: Option<PooledResult>,
 }
 
 impl<P: ProductPlan> Step for Product<P> {
     unsafe fn run(&self, context: &Context<'_>) -> Result<()> {
-        let [a, b] = self
+        let operands = self
             .sources
             .map(|source| context.pointer(source).cast_const().cast());
+        let places = self.places.map_or(std::ptr::null(), |places| {
+            context.pointer(places).cast_const()
+        });
         let scratch = self
             .scratch
             .map_or(std::ptr::null_mut(), |scratch| context.pointer(scratch));
@@ -96,31 +105,48 @@ impl<P: ProductPlan> Step for Product<P> {
             *pointer = context.pointer(stream).cast_const().cast();
         }
         let c = c.with_streams(&streams[..self.streams.len()]);
-        let epilogue = self.pass.as_ref().map(|tape| {
-            move |tile: Tile, place: *mut f32| {
-                let context =
-                    context.with_tile(place.wrapping_sub(tile.row_start * self.columns).cast());
-                let context = &context;
-                let width = tile.column_end - tile.column_start;
-                if width == self.columns {
-                    let (start, end) = (tile.row_start * width, tile.row_end * width);
-                    // SAFETY: the caller's promise; regions do not overlap.
-                    unsafe { tape.run(context, start, end) };
-                } else {
-                    for row in tile.row_start..tile.row_end {
-                        let start = row * self.columns + tile.column_start;
-                        // SAFETY: as above.
-                        unsafe { tape.run(context, start, start + width) };
-                    }
-                }
+        let follows = |tile: Tile, place: *mut f32| {
+            let context =
+                &context.with_tile(place.wrapping_sub(tile.row_start * self.columns).cast());
+            if let Some(tape) = &self.pass {
+                // SAFETY: the caller's promise; tiles do not overlap.
+                unsafe { self.pass_over(tape, context, tile) };
             }
-        });
-        let epilogue = epilogue
-            .as_ref()
-            .map(|pass| pass as &(dyn Fn(Tile, *mut f32) + Sync));
+            if let Some(pooled) = &self.pooled {
+                let width = pooled.pool.input[1];
+                let rows = tile.row_start / width..tile.row_end / width;
+                // SAFETY: the plan was asked for tiles that hold whole windows.
+                unsafe { pooled.follow(context, rows, place) };
+            }
+        };
+        let wanted = self.pass.is_some() || self.pooled.is_some();
+        let epilogue = wanted.then_some(&follows as &(dyn Fn(Tile, *mut f32) + Sync));
         // SAFETY: the operands have the shapes that the plan was made for, and the scratch its size.
-        unsafe { self.plan.run(context.pool, a, b, c, scratch, epilogue) };
+        unsafe {
+            self.plan
+                .run(context.pool, operands, places, c, scratch, epilogue)
+        };
         Ok(())
+    }
+}
+
+impl<P> Product<P> {
+    /// Runs the pass over a tile.
+    ///
+    /// # Safety
+    /// As [`Step::run`]; no other task has these elements.
+    unsafe fn pass_over(&self, tape: &Tape, context: &Context<'_>, tile: Tile) {
+        let width = tile.column_end - tile.column_start;
+        if width == self.columns {
+            // SAFETY: the caller's promise.
+            unsafe { tape.run(context, tile.row_start * width, tile.row_end * width) };
+        } else {
+            for row in tile.row_start..tile.row_end {
+                let start = row * self.columns + tile.column_start;
+                // SAFETY: as above.
+                unsafe { tape.run(context, start, start + width) };
+            }
+        }
     }
 }
 
@@ -146,6 +172,8 @@ fn product<P: ProductPlan>(plan: P, columns: usize, threads: usize) -> Kernel {
             scratch: operands.scratch,
             columns,
             pass: operands.pass,
+            places: operands.places,
+            pooled: operands.pooled,
         })
     });
     kernel.with_tiles(tiles.map(|tile| tile * threads))
@@ -235,39 +263,64 @@ fn convolution(
     }
 }
 
-/// `input` and `kernel` find the convolution's own shapes, whichever of the three it is.
-macro_rules! convolutions {
-    ($($(#[$meta:meta])* $name:ident = $plan:ident, $input:expr, $kernel:expr, $columns:ident;)*) => {
-        $(
-            $(#[$meta])*
-            pub(super) fn $name(
-                options: &ConvolutionOptions,
-                inputs: &[&Concrete],
-                node: &Concrete,
-                isa: Isa,
-                threads: usize,
-            ) -> Result<Option<Kernel>> {
-                if node.dtype != DType::F32 {
-                    return Ok(None);
-                }
-                let (input, kernel): (Shape, Shape) = ($input, $kernel);
-                let shape = convolution(options, input(inputs, node), kernel(inputs, node));
-                let columns = shape.$columns;
-                let plan = $plan::new(isa, shape, threads).map_err(|error| node.error(&error.to_string()))?;
-                Ok(Some(product(plan, columns, threads)))
-            }
-        )*
-    };
+/// The pooling whose gradient a convolution's gradient spreads.
+fn spread(node: &Concrete) -> Option<Pool2d> {
+    match node.pooling {
+        Pooling::Spreads(pool) => Some(pool),
+        Pooling::No | Pooling::Notes => None,
+    }
 }
 
-/// Finds a shape among a node and its inputs.
-type Shape = for<'a> fn(&[&'a Concrete], &'a Concrete) -> &'a [usize];
+/// The plan of a convolution in f32; tiles have a multiple of `rows` rows.
+pub(super) fn forward(
+    options: &ConvolutionOptions,
+    inputs: &[&Concrete],
+    node: &Concrete,
+    isa: Isa,
+    threads: usize,
+    rows: usize,
+) -> Result<Option<Kernel>> {
+    let shape = convolution(options, &inputs[0].shape, &inputs[1].shape);
+    let plan = ConvolutionForwardPlan::with_row_multiple(isa, shape, threads, rows);
+    kernel(plan, node, shape.filters, threads)
+}
 
-convolutions! {
-    /// The plan of a convolution in f32.
-    forward = ConvolutionForwardPlan, |inputs, _| &inputs[0].shape, |inputs, _| &inputs[1].shape, filters;
-    /// The plan of a convolution's gradient with respect to its input.
-    input_gradient = ConvolutionInputGradientPlan, |_, node| &node.shape, |inputs, _| &inputs[1].shape, channels;
-    /// The plan of a convolution's gradient with respect to its kernel.
-    weight_gradient = ConvolutionWeightGradientPlan, |inputs, _| &inputs[0].shape, |_, node| &node.shape, filters;
+/// The plan of a convolution's gradient with respect to its input.
+pub(super) fn input_gradient(
+    options: &ConvolutionOptions,
+    inputs: &[&Concrete],
+    node: &Concrete,
+    isa: Isa,
+    threads: usize,
+) -> Result<Option<Kernel>> {
+    let shape = convolution(options, &node.shape, &inputs[1].shape);
+    let plan = ConvolutionInputGradientPlan::of_pooled(isa, shape, threads, spread(node));
+    kernel(plan, node, shape.channels, threads)
+}
+
+/// The plan of a convolution's gradient with respect to its kernel.
+pub(super) fn weight_gradient(
+    options: &ConvolutionOptions,
+    inputs: &[&Concrete],
+    node: &Concrete,
+    isa: Isa,
+    threads: usize,
+) -> Result<Option<Kernel>> {
+    let shape = convolution(options, &inputs[0].shape, &node.shape);
+    let plan = ConvolutionWeightGradientPlan::of_pooled(isa, shape, threads, spread(node));
+    kernel(plan, node, shape.filters, threads)
+}
+
+/// The kernel of a planned convolution, where there is one for the dtype.
+fn kernel<P: ProductPlan>(
+    plan: std::result::Result<P, ShapeError>,
+    node: &Concrete,
+    columns: usize,
+    threads: usize,
+) -> Result<Option<Kernel>> {
+    if node.dtype != DType::F32 {
+        return Ok(None);
+    }
+    let plan = plan.map_err(|error| node.error(&error.to_string()))?;
+    Ok(Some(product(plan, columns, threads)))
 }

@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use danlu_graph::operations::{PoolingWindow, RandomUniform, random};
+use danlu_graph::operations::{RandomUniform, random};
 use danlu_graph::{DType, Operation, Result};
 
 use super::{Kernel, Operands, WORTH_SHARING};
+use crate::fuse::pooling::geometry;
 use crate::kernels::pooling::{
     Pool2d, average_pool, average_pool_gradient, max_pool, max_pool_gather, max_pool_gradient,
 };
@@ -223,18 +224,6 @@ pub(super) fn kernel(inputs: &[&Concrete], node: &Concrete) -> Option<Kernel> {
         }
         _ => return None,
     })
-}
-
-/// The kernels' description of a pooling.
-fn geometry(window: &PoolingWindow, input: &[usize], output: &[usize]) -> Pool2d {
-    Pool2d {
-        input: [input[1], input[2]],
-        output: [output[1], output[2]],
-        channels: input[3],
-        kernel: window.size,
-        stride: window.strides,
-        padding: window.padding,
-    }
 }
 
 /// A pooling over the output rows of all images.

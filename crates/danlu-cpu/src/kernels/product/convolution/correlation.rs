@@ -3,8 +3,9 @@
 use super::super::block::{BLayout, Contraction};
 use super::super::kernel;
 use super::super::panels::{Panel, Steps, pack_panel, packed_width, panels, piece_length};
-use super::super::{Epilogue, Shared, Sharing, Target, Tile, scratch_for};
+use super::super::{Epilogue, ImageOperand, Shared, Sharing, Target, Tile, scratch_for};
 use super::image::Images;
+use crate::kernels::pooling::{Pool2d, Spread};
 use crate::simd::Isa;
 use crate::threads::Pool;
 
@@ -36,6 +37,10 @@ pub(super) struct Geometry {
     pub kernel: [usize; 2],
     pub stride: [usize; 2],
     pub dilation: [usize; 2],
+    /// The images are the gradient of this pooling, given by what it was spread from.
+    pub pooled: Option<Pool2d>,
+    /// Tiles have a multiple of so many rows of the result, but for the last.
+    pub row_multiple: usize,
 }
 
 impl Geometry {
@@ -92,7 +97,8 @@ impl Correlation {
         let wanted = (TASK_FLOPS / window_flops.max(1)).clamp(TASK_WINDOWS, MOST_WINDOWS);
         let (images_per_task, band) = if windows >= wanted {
             let bands = (windows / wanted).clamp(1, output[0].max(1));
-            (1, output[0].div_ceil(bands))
+            let band = output[0].div_ceil(bands);
+            (1, band.next_multiple_of(geometry.row_multiple.max(1)))
         } else {
             let most = (wanted / windows.max(1)).max(1);
             let tasks = batch.div_ceil(most).max(1);
@@ -193,11 +199,21 @@ impl Correlation {
         }
     }
 
+    /// Elements of a row of the source, for one that must be spread before it is copied.
+    fn row_elements(&self) -> usize {
+        let images = self.geometry.images;
+        match self.geometry.pooled {
+            Some(_) => images.size[1] * images.channels,
+            None => 0,
+        }
+    }
+
     /// One thread's copies of images.
     fn slot_bytes(&self) -> usize {
         let images = self.geometry.images;
         if images.copied {
-            scratch_for(self.images_per_task * images.image_stride(self.copied_rows(self.band)))
+            let copies = self.images_per_task * images.image_stride(self.copied_rows(self.band));
+            scratch_for(copies + self.row_elements())
         } else {
             0
         }
@@ -219,7 +235,7 @@ impl Correlation {
     pub unsafe fn run(
         &self,
         pool: &Pool,
-        source: *const f32,
+        source: ImageOperand,
         weights: *const f32,
         c: Target,
         scratch: *mut u8,
@@ -230,7 +246,6 @@ impl Correlation {
         if self.packed {
             self.pack(pool, weights, packed);
         }
-        let source = Shared::new(source);
         let copies = Shared(scratch.wrapping_add(self.packed_bytes()));
         let Geometry { batch, output, .. } = self.geometry;
         let filters = self.geometry.columns * self.geometry.groups;
@@ -247,7 +262,7 @@ impl Correlation {
             let band = self.band.min(output[0] - y);
             let copy = copies.get().wrapping_add(slot * self.slot_bytes()).cast();
             // SAFETY: the images exist, and the copy is this slot's own.
-            let a = unsafe { self.prepare(source.get(), copy, first_image, count, y, band) };
+            let a = unsafe { self.prepare(source, copy, first_image, count, y, band) };
             let row_start = (first_image * output[0] + y) * output[1];
             let rows = &self.rows[..count * band * output[1]];
             let tile_start = c.at(slot, row_start, filters);
@@ -286,7 +301,7 @@ impl Correlation {
     /// Where the task's first window begins, after copying what must be copied.
     unsafe fn prepare(
         &self,
-        source: *const f32,
+        source: ImageOperand,
         copy: *mut f32,
         first_image: usize,
         count: usize,
@@ -295,11 +310,30 @@ impl Correlation {
     ) -> *const f32 {
         let images = &self.geometry.images;
         let first_row = y * self.geometry.stride[0];
-        let source = source.wrapping_add(first_image * images.source_stride());
+        let stride = images.image_stride(self.copied_rows(self.band));
+        if let Some(pool) = &self.geometry.pooled {
+            let row = copy.wrapping_add(self.images_per_task * stride);
+            for image in 0..count {
+                let offset = (first_image + image) * pool.output_length();
+                let spread = Spread {
+                    pool,
+                    gradient: source.values.wrapping_add(offset),
+                    places: source.places.wrapping_add(offset),
+                };
+                let rows = first_row..first_row + self.copied_rows(band);
+                // SAFETY: passed on; a copy holds as many rows as a full band needs, and one row has room behind the copies.
+                unsafe {
+                    images.copy_spread(self.isa, spread, rows, copy.add(image * stride), row)
+                };
+            }
+            return copy;
+        }
+        let source = source
+            .values
+            .wrapping_add(first_image * images.source_stride());
         if !images.copied {
             return source.wrapping_add(first_row * images.row_stride());
         }
-        let stride = images.image_stride(self.copied_rows(self.band));
         for image in 0..count {
             // SAFETY: passed on; a copy holds as many rows as a full band needs.
             unsafe {

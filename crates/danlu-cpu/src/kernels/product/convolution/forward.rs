@@ -45,6 +45,19 @@ impl ConvolutionForwardPlan {
         shape: Convolution2dShape,
         threads: usize,
     ) -> Result<ConvolutionForwardPlan, ShapeError> {
+        ConvolutionForwardPlan::with_row_multiple(isa, shape, threads, 1)
+    }
+
+    /// The same, with tiles that have a multiple of so many rows of the result, but for the last of an image: a pooling can follow.
+    ///
+    /// # Errors
+    /// As [`Convolution2dShape::validate`].
+    pub fn with_row_multiple(
+        isa: Isa,
+        shape: Convolution2dShape,
+        threads: usize,
+        row_multiple: usize,
+    ) -> Result<ConvolutionForwardPlan, ShapeError> {
         shape.validate()?;
         let depthwise = shape.is_depthwise();
         let geometry = Geometry {
@@ -61,6 +74,8 @@ impl ConvolutionForwardPlan {
             kernel: shape.kernel,
             stride: shape.stride,
             dilation: shape.dilation,
+            pooled: None,
+            row_multiple,
         };
         let weights = Weights {
             steps: Steps::linear(shape.filters as isize, 0),
@@ -106,7 +121,7 @@ impl ConvolutionForwardPlan {
         // SAFETY: passed on from the caller.
         unsafe {
             self.correlation
-                .run(pool, x, weights, y.into(), scratch, epilogue);
+                .run(pool, x.into(), weights, y.into(), scratch, epilogue);
         }
     }
 }

@@ -1,5 +1,10 @@
 //! The images that windows slide over: where they lie, or how they are copied with a border of zeros.
 
+use std::ops::Range;
+
+use crate::kernels::pooling::{Spread, spread_rows};
+use crate::simd::Isa;
+
 /// Images as the micro-kernel reads them: the source itself, or copies of it with zeros around and (for the gradient of a strided
 /// convolution) between its pixels.
 #[derive(Clone, Copy, Debug)]
@@ -69,22 +74,98 @@ impl Images {
             let to = unsafe {
                 std::slice::from_raw_parts_mut(copy.add(row * row_elements), row_elements)
             };
-            let position = (first + row) as isize - self.origin[0];
-            let spread = self.spread[0] as isize;
-            let within = position >= 0
-                && position % spread == 0
-                && position / spread < self.size[0] as isize;
-            if !within {
+            let Some(source_row) = self.source_row(first + row) else {
                 to.fill(0.0);
                 continue;
-            }
-            let start = (position / spread) as usize * self.size[1] * self.channels;
+            };
+            let start = source_row * self.size[1] * self.channels;
             // SAFETY: the row lies within the image.
             let from = unsafe {
                 std::slice::from_raw_parts(source.add(start), self.size[1] * self.channels)
             };
             self.copy_row(from, to);
         }
+    }
+
+    /// The same for an image that is the gradient of a max-pooling; `row` has room for a row of it.
+    ///
+    /// # Safety
+    /// As [`spread_rows`], and the copy is writable for the rows.
+    pub unsafe fn copy_spread(
+        &self,
+        isa: Isa,
+        spread: Spread,
+        rows: Range<usize>,
+        copy: *mut f32,
+        row: *mut f32,
+    ) {
+        let row_elements = self.reach * self.channels;
+        let width = self.size[1] * self.channels;
+        let [_, left] = self.origin;
+        let fits = self.spread == [1, 1] && left >= 0 && left as usize + self.size[1] <= self.reach;
+        if fits {
+            // One run over all rows that are there, between zeros.
+            let [top, _] = self.origin;
+            let position =
+                |row: usize| (row as isize - top).clamp(0, self.size[0] as isize) as usize;
+            let within = position(rows.start)..position(rows.end);
+            let before =
+                (within.start as isize + top).max(rows.start as isize) as usize - rows.start;
+            let count = within.len();
+            let start = left as usize * self.channels;
+            // SAFETY: the rows lie within the copy, and what is filled with zeros between them.
+            unsafe {
+                let zeros = |from: usize, to: usize| {
+                    copy.add(from).write_bytes(0, to - from);
+                };
+                zeros(
+                    0,
+                    if count == 0 {
+                        rows.len() * row_elements
+                    } else {
+                        before * row_elements
+                    },
+                );
+                if count == 0 {
+                    return;
+                }
+                for row in before..before + count {
+                    let begin = row * row_elements;
+                    zeros(begin, begin + start);
+                    zeros(begin + start + width, begin + row_elements);
+                }
+                zeros((before + count) * row_elements, rows.len() * row_elements);
+                let first = copy.add(before * row_elements + start);
+                spread_rows(isa, spread, within, first, row_elements);
+            }
+            return;
+        }
+        for (index, number) in rows.enumerate() {
+            // SAFETY: the row lies within the copy.
+            let to = unsafe {
+                std::slice::from_raw_parts_mut(copy.add(index * row_elements), row_elements)
+            };
+            match self.source_row(number) {
+                None => to.fill(0.0),
+                Some(source) => {
+                    // SAFETY: the caller vouches for the spread and the room for a row.
+                    let from = unsafe {
+                        spread_rows(isa, spread, source..source + 1, row, width);
+                        std::slice::from_raw_parts(row, width)
+                    };
+                    self.copy_row(from, to);
+                }
+            }
+        }
+    }
+
+    /// The row of the source that stands in a row of the padded image.
+    fn source_row(&self, row: usize) -> Option<usize> {
+        let position = row as isize - self.origin[0];
+        let spread = self.spread[0] as isize;
+        let within =
+            position >= 0 && position % spread == 0 && position / spread < self.size[0] as isize;
+        within.then(|| (position / spread) as usize)
     }
 
     fn copy_row(&self, from: &[f32], to: &mut [f32]) {

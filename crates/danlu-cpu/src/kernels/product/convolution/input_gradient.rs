@@ -4,10 +4,11 @@
 //! turned around and its channels and filters exchanged. The weights are copied into that order first.
 
 use super::super::panels::Steps;
-use super::super::{Epilogue, Target};
+use super::super::{Epilogue, ImageOperand, Target};
 use super::correlation::{Correlation, Geometry, Weights};
 use super::image::Images;
 use super::shape::{Convolution2dShape, ShapeError};
+use crate::kernels::pooling::Pool2d;
 use crate::simd::Isa;
 use crate::threads::Pool;
 
@@ -28,6 +29,19 @@ impl ConvolutionInputGradientPlan {
         shape: Convolution2dShape,
         threads: usize,
     ) -> Result<ConvolutionInputGradientPlan, ShapeError> {
+        ConvolutionInputGradientPlan::of_pooled(isa, shape, threads, None)
+    }
+
+    /// The same for a gradient that comes from a max-pooling of the convolution's result, and is given as that pooling's gradient.
+    ///
+    /// # Errors
+    /// As [`Convolution2dShape::validate`].
+    pub fn of_pooled(
+        isa: Isa,
+        shape: Convolution2dShape,
+        threads: usize,
+        pooled: Option<Pool2d>,
+    ) -> Result<ConvolutionInputGradientPlan, ShapeError> {
         shape.validate()?;
         let output = [shape.height, shape.width];
         let extent: [usize; 2] =
@@ -36,7 +50,7 @@ impl ConvolutionInputGradientPlan {
         let origin =
             std::array::from_fn(|axis| extent[axis] as isize - shape.padding[axis][0] as isize);
         let depthwise = shape.is_depthwise();
-        let geometry = Geometry {
+        let mut geometry = Geometry {
             batch: shape.batch,
             images: Images::new(
                 shape.output_size(),
@@ -56,7 +70,12 @@ impl ConvolutionInputGradientPlan {
             kernel: shape.kernel,
             stride: [1, 1],
             dilation: shape.dilation,
+            pooled,
+            row_multiple: 1,
         };
+        if pooled.is_some() {
+            geometry.images.copied = true;
+        }
         let tap = shape.group_channels() * shape.filters;
         let steps = (0..shape.taps())
             .rev()
@@ -99,7 +118,7 @@ impl ConvolutionInputGradientPlan {
     pub unsafe fn run<'a>(
         &self,
         pool: &Pool,
-        dy: *const f32,
+        dy: impl Into<ImageOperand>,
         weights: *const f32,
         dx: impl Into<Target<'a>>,
         scratch: *mut u8,
@@ -108,7 +127,7 @@ impl ConvolutionInputGradientPlan {
         // SAFETY: passed on from the caller.
         unsafe {
             self.correlation
-                .run(pool, dy, weights, dx.into(), scratch, epilogue);
+                .run(pool, dy.into(), weights, dx.into(), scratch, epilogue);
         }
     }
 }

@@ -7,9 +7,10 @@
 use super::super::block::{BLayout, Contraction, SumOfParts};
 use super::super::kernel;
 use super::super::panels::{Panel, Steps, panels};
-use super::super::{Epilogue, Shared, Sharing, Streams, Target, Tile, scratch_for};
+use super::super::{Epilogue, ImageOperand, Shared, Sharing, Streams, Target, Tile, scratch_for};
 use super::image::Images;
 use super::shape::{Convolution2dShape, ShapeError};
+use crate::kernels::pooling::{Pool2d, Spread, spread_rows};
 use crate::simd::Isa;
 use crate::threads::Pool;
 
@@ -33,6 +34,8 @@ pub struct ConvolutionWeightGradientPlan {
     /// Rows of the product that one task computes.
     row_block: usize,
     sharing: Sharing,
+    /// `dY` is the gradient of this pooling, given by what it was spread from.
+    pooled: Option<Pool2d>,
 }
 
 /// Windows of a piece, about.
@@ -50,6 +53,19 @@ impl ConvolutionWeightGradientPlan {
         isa: Isa,
         shape: Convolution2dShape,
         threads: usize,
+    ) -> Result<ConvolutionWeightGradientPlan, ShapeError> {
+        ConvolutionWeightGradientPlan::of_pooled(isa, shape, threads, None)
+    }
+
+    /// The same for a gradient that comes from a max-pooling of the convolution's result, and is given as that pooling's gradient.
+    ///
+    /// # Errors
+    /// As [`Convolution2dShape::validate`].
+    pub fn of_pooled(
+        isa: Isa,
+        shape: Convolution2dShape,
+        threads: usize,
+        pooled: Option<Pool2d>,
     ) -> Result<ConvolutionWeightGradientPlan, ShapeError> {
         shape.validate()?;
         let (images, output) = (shape.images(), shape.output_size());
@@ -101,6 +117,7 @@ impl ConvolutionWeightGradientPlan {
             },
             images_per_piece,
             band,
+            pooled,
             pieces,
             chunks,
             row_block,
@@ -159,11 +176,23 @@ impl ConvolutionWeightGradientPlan {
     }
 
     fn slot_bytes(&self) -> usize {
-        if self.images.copied {
+        let copies = if self.images.copied {
             let rows = self.copied_rows(self.band);
             scratch_for(self.images_per_piece * self.images.image_stride(rows))
         } else {
             0
+        };
+        copies + self.spread_bytes()
+    }
+
+    /// One thread's piece of a gradient that is spread.
+    fn spread_bytes(&self) -> usize {
+        match self.pooled {
+            Some(_) => {
+                let windows = self.images_per_piece * self.band * self.output[1];
+                scratch_for(windows * self.shape.filters)
+            }
+            None => 0,
         }
     }
 
@@ -191,7 +220,7 @@ impl ConvolutionWeightGradientPlan {
         &self,
         pool: &Pool,
         x: *const f32,
-        dy: *const f32,
+        dy: impl Into<ImageOperand>,
         dw: impl Into<Target<'a>>,
         scratch: *mut u8,
         epilogue: Epilogue,
@@ -201,7 +230,7 @@ impl ConvolutionWeightGradientPlan {
         if self.rows.is_empty() || filters == 0 {
             return;
         }
-        let (x, dy) = (Shared::new(x), Shared::new(dy));
+        let (x, dy) = (Shared::new(x), dy.into());
         let parts = Shared(scratch.cast::<f32>());
         let copies = Shared(scratch.wrapping_add(self.parts_bytes()));
         let row_tasks = self.rows.len().div_ceil(self.row_block);
@@ -219,7 +248,7 @@ impl ConvolutionWeightGradientPlan {
                     part.wrapping_add(from * filters)
                 };
                 // SAFETY: the rows of this chunk's sum (or of the result) and the slot's copy are this task's own.
-                unsafe { self.run_chunk(chunk, (from, to), x.get(), dy.get(), copy, c) };
+                unsafe { self.run_chunk(chunk, (from, to), x.get(), dy, copy, c) };
                 if self.chunks == 1
                     && let Some(epilogue) = epilogue
                 {
@@ -243,8 +272,8 @@ impl ConvolutionWeightGradientPlan {
         chunk: usize,
         (from, to): (usize, usize),
         x: *const f32,
-        dy: *const f32,
-        copy: *mut f32,
+        dy: ImageOperand,
+        room: *mut f32,
         c: *mut f32,
     ) {
         let filters = self.shape.filters;
@@ -255,6 +284,7 @@ impl ConvolutionWeightGradientPlan {
             unsafe { c.write_bytes(0, (to - from) * filters) };
         }
         let depthwise = self.shape.is_depthwise();
+        let copy = room.wrapping_add(self.spread_bytes() / size_of::<f32>());
         let bands = self.output[0].div_ceil(self.band);
         for piece in first..end {
             let image = piece / bands * self.images_per_piece;
@@ -262,8 +292,12 @@ impl ConvolutionWeightGradientPlan {
             let y = piece % bands * self.band;
             let band = self.band.min(self.output[0] - y);
             // SAFETY: the images exist, and the copy is this slot's own.
-            let a = unsafe { self.prepare(x, copy, image, count, y, band) };
-            let window = (image * self.output[0] + y) * self.output[1];
+            let (a, dy) = unsafe {
+                (
+                    self.prepare(x, copy, image, count, y, band),
+                    self.gradient(dy, room, image, count, y, band),
+                )
+            };
             let length = count * band * self.output[1];
             let groups = if depthwise { 1 } else { self.shape.groups };
             for group in 0..groups {
@@ -275,7 +309,7 @@ impl ConvolutionWeightGradientPlan {
                     from: 0,
                     to: length,
                     piece: length,
-                    b: dy.wrapping_add(window * filters + column),
+                    b: dy.wrapping_add(column),
                     b_layout: BLayout::InPlace { stride: filters },
                     panels: &self.panels,
                     c: c.wrapping_add(column),
@@ -286,6 +320,35 @@ impl ConvolutionWeightGradientPlan {
                 });
             }
         }
+    }
+
+    /// Where a piece's gradient begins, after spreading what must be spread.
+    unsafe fn gradient(
+        &self,
+        dy: ImageOperand,
+        room: *mut f32,
+        first_image: usize,
+        count: usize,
+        y: usize,
+        band: usize,
+    ) -> *const f32 {
+        let width = self.output[1] * self.shape.filters;
+        let Some(pool) = &self.pooled else {
+            let row = first_image * self.output[0] + y;
+            return dy.values.wrapping_add(row * width);
+        };
+        for image in 0..count {
+            let offset = (first_image + image) * pool.output_length();
+            let spread = Spread {
+                pool,
+                gradient: dy.values.wrapping_add(offset),
+                places: dy.places.wrapping_add(offset),
+            };
+            let to = room.wrapping_add(image * band * width);
+            // SAFETY: the caller vouches for the gradient; the room holds a piece.
+            unsafe { spread_rows(self.isa, spread, y..y + band, to, width) };
+        }
+        room
     }
 
     /// Where a piece's first window begins, after copying what must be copied.
