@@ -3,7 +3,7 @@
 use danlu_graph::DType;
 use danlu_graph::operations::{BinaryKind, CompareKind, UnaryKind};
 
-use crate::kernels::vector::{self, Chain, Integer, Operand};
+use crate::kernels::vector::{self, Chain, Integer, Operand, Period};
 use crate::simd::Isa;
 
 /// What is computed element by element.
@@ -27,6 +27,8 @@ pub(crate) struct Operands {
     pub pointers: [*const u8; MOST_OPERANDS],
     /// Which operands are one element for all.
     pub scalars: [bool; MOST_OPERANDS],
+    /// That the second operand of a chain repeats.
+    pub period: Option<Period>,
     pub operand: DType,
     pub result: DType,
     pub destination: *mut u8,
@@ -88,6 +90,7 @@ pub(crate) unsafe fn apply(isa: Isa, function: Function, operands: &Operands) {
                 isa,
                 chain,
                 operands.pointers.map(<*const u8>::cast),
+                operands.period,
                 operands.destination.cast(),
                 operands.length,
             );

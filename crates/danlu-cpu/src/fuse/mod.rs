@@ -3,6 +3,7 @@
 pub(crate) mod apply;
 mod chains;
 pub(crate) mod contraction;
+mod direct;
 pub(crate) mod groups;
 pub(crate) mod pattern;
 pub(crate) mod pooling;

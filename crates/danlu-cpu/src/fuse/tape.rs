@@ -7,8 +7,9 @@ use danlu_graph::{DType, Operation};
 
 use super::apply::{Function, MOST_OPERANDS, Operands, apply};
 use super::chains::Chains;
+use super::direct::Direct;
 use super::pattern::{Access, Pattern, access};
-use crate::kernels::product::MOST_STREAMS;
+use crate::kernels::vector::Period;
 use crate::plan::context::{Context, Location};
 
 /// Bytes for the tiles of one tape, on the stack of the thread that runs it: about the first-level cache.
@@ -17,15 +18,17 @@ const TILE_BYTES: usize = 32 * 1024;
 const LONGEST_TILE: usize = 1024;
 
 /// A value that the tape reads from outside.
-struct External {
-    location: Location,
+pub(super) struct External {
+    pub location: Location,
     dtype: DType,
-    access: ExternalAccess,
+    pub access: ExternalAccess,
 }
 
-enum ExternalAccess {
+pub(super) enum ExternalAccess {
     Contiguous,
     Scalar,
+    /// Read where it lies by a chain, which repeats it: its length.
+    Periodic(usize),
     /// Repeated into a register; once per run where its period divides the tile.
     Repeated {
         pattern: Pattern,
@@ -35,28 +38,28 @@ enum ExternalAccess {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
+pub(super) enum Source {
     Register(usize),
     External(usize),
     Result(usize),
 }
 
-struct TapeOperation {
-    function: Function,
-    sources: [Source; MOST_OPERANDS],
-    count: usize,
+pub(super) struct TapeOperation {
+    pub function: Function,
+    pub sources: [Source; MOST_OPERANDS],
+    pub count: usize,
     /// The dtype of the operands (of the second operand where the first is a condition), and of the result.
     operand: DType,
     result: DType,
-    destination: Source,
+    pub destination: Source,
 }
 
 /// A result that goes to memory.
-struct Store {
-    location: Location,
+pub(super) struct Store {
+    pub location: Location,
     dtype: DType,
     /// The register that holds it until the tile is done, where an operation may still read what it overwrites.
-    late: Option<usize>,
+    pub late: Option<usize>,
 }
 
 /// A member of a group as the tape's builder is given it.
@@ -96,9 +99,10 @@ struct Instruction {
 
 /// A compiled elementwise group over a shape.
 pub(crate) struct Tape {
-    externals: Vec<External>,
-    operations: Vec<TapeOperation>,
-    stores: Vec<Store>,
+    pub(super) externals: Vec<External>,
+    pub(super) operations: Vec<TapeOperation>,
+    pub(super) stores: Vec<Store>,
+    direct: Option<Direct>,
     tile: usize,
     register_bytes: usize,
     count: usize,
@@ -143,6 +147,7 @@ impl Tape {
             externals: Vec::new(),
             operations: Vec::new(),
             stores: Vec::new(),
+            direct: None,
             tile: LONGEST_TILE,
             register_bytes: 0,
             count,
@@ -168,8 +173,11 @@ impl Tape {
                         ..
                     } => {
                         widest = widest.max(dtype.size());
+                        let repeats =
+                            matches!(instruction.function, Function::Chain(_)) && slot == 1;
+                        let access = access(shape, within);
                         let external =
-                            tape.external(*location, *dtype, shape, within, &mut registers);
+                            tape.external(*location, *dtype, access, repeats, &mut registers);
                         (Source::External(external), *dtype)
                     }
                 };
@@ -211,6 +219,7 @@ impl Tape {
             });
         }
         tape.choose_tile(registers, widest);
+        tape.direct = Direct::find(&tape);
         Some(tape)
     }
 
@@ -218,14 +227,19 @@ impl Tape {
         &mut self,
         location: Location,
         dtype: DType,
-        from: &[usize],
-        to: &[usize],
+        access: Access,
+        repeats: bool,
         registers: &mut usize,
     ) -> usize {
-        let access = access(from, to);
+        let period = match &access {
+            Access::Pattern(pattern) if repeats => pattern.period(),
+            _ => None,
+        };
         let known = self.externals.iter().position(|external| {
             external.location == location
                 && match (&external.access, &access) {
+                    (ExternalAccess::Periodic(length), _) => Some(*length) == period,
+                    _ if period.is_some() => false,
                     (ExternalAccess::Contiguous, Access::Contiguous)
                     | (ExternalAccess::Scalar, Access::Scalar) => true,
                     (ExternalAccess::Repeated { pattern, .. }, Access::Pattern(other)) => {
@@ -241,6 +255,7 @@ impl Tape {
                     ExternalAccess::Contiguous
                 }
                 Access::Scalar => ExternalAccess::Scalar,
+                Access::Pattern(_) if let Some(length) = period => ExternalAccess::Periodic(length),
                 // It is filled before the first operation, so it cannot be one that is free later.
                 Access::Pattern(pattern) => ExternalAccess::Repeated {
                     pattern,
@@ -277,19 +292,6 @@ impl Tape {
         self.register_bytes = self.tile * widest;
     }
 
-    /// The values of 4 bytes that the tape reads element for element, at most as many as a product reads ahead.
-    pub fn streams(&self) -> Vec<Location> {
-        let contiguous = self.externals.iter().filter(|external| {
-            matches!(external.access, ExternalAccess::Contiguous)
-                && external.dtype.size() == 4
-                && external.location != Location::Tile
-        });
-        contiguous
-            .map(|external| external.location)
-            .take(MOST_STREAMS)
-            .collect()
-    }
-
     /// Elements of the shape.
     pub fn count(&self) -> usize {
         self.count
@@ -310,6 +312,32 @@ impl Tape {
     /// # Safety
     /// As [`Step::run`](crate::plan::context::Step::run); ranges that run at the same time do not overlap.
     pub unsafe fn run(&self, context: &Context<'_>, start: usize, end: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { self.run_rows(context, start, [1, end - start, 0]) };
+    }
+
+    /// Runs the tape over `rows` ranges of `width` elements, `stride` apart, the first at `start`: `[rows, width, stride]`.
+    ///
+    /// # Safety
+    /// As [`run`](Self::run).
+    pub unsafe fn run_rows(&self, context: &Context<'_>, start: usize, shape: [usize; 3]) {
+        if let Some(direct) = self.direct {
+            // SAFETY: the caller's promise.
+            return unsafe { self.run_direct(direct, context, start, shape) };
+        }
+        let [rows, width, stride] = shape;
+        for row in 0..rows {
+            let start = start + row * stride;
+            // SAFETY: as above.
+            unsafe { self.run_tiles(context, start, start + width) };
+        }
+    }
+
+    /// Runs the tape over the elements `start..end`, tile by tile.
+    ///
+    /// # Safety
+    /// As [`run`](Self::run).
+    unsafe fn run_tiles(&self, context: &Context<'_>, start: usize, end: usize) {
         #[repr(align(64))]
         struct Tiles(MaybeUninit<[u8; TILE_BYTES]>);
         let mut tiles = Tiles(MaybeUninit::uninit());
@@ -367,6 +395,7 @@ impl Tape {
             for operation in &self.operations {
                 let mut pointers = [std::ptr::null(); MOST_OPERANDS];
                 let mut scalars = [false; MOST_OPERANDS];
+                let mut period = None;
                 for slot in 0..operation.count {
                     (pointers[slot], scalars[slot]) = match operation.sources[slot] {
                         Source::Register(index) => (register(index).cast_const(), false),
@@ -384,6 +413,13 @@ impl Tape {
                             let start = context.pointer(external.location).cast_const();
                             match &external.access {
                                 ExternalAccess::Scalar => (start, true),
+                                ExternalAccess::Periodic(length) => {
+                                    period = Some(Period {
+                                        length: *length,
+                                        start: position % length,
+                                    });
+                                    (start, false)
+                                }
                                 ExternalAccess::Repeated {
                                     register: index, ..
                                 } => (register(*index).cast_const(), false),
@@ -411,6 +447,7 @@ impl Tape {
                 let operands = Operands {
                     pointers,
                     scalars,
+                    period,
                     operand: operation.operand,
                     result: operation.result,
                     destination,

@@ -56,68 +56,137 @@ impl WithSimd for Places<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let PoolRows {
-            pool,
-            source,
-            first_row,
-            destination,
-            places,
-        } = self.call;
-        let channels = pool.channels;
-        let lowest = simd.splat_f32s(f32::NEG_INFINITY);
+        let pool = self.call.pool;
+        let [height, width] = pool.kernel;
         for (index, y) in self.rows.enumerate() {
             let ys = pool.window(0, y);
-            let first_y = (y * pool.stride[0]).max(pool.padding[0][0]) - y * pool.stride[0];
+            let dy = (ys.start + pool.padding[0][0]).saturating_sub(y * pool.stride[0]);
             for x in 0..pool.output[1] {
                 let xs = pool.window(1, x);
-                let first_x = (x * pool.stride[1]).max(pool.padding[1][0]) - x * pool.stride[1];
-                let target = (index * pool.output[1] + x) * channels;
-                let mut channel = 0;
-                while channel < channels {
-                    let left = channels - channel;
-                    let lanes = (left < S::F32_LANES).then(|| first_lanes(simd, left));
-                    let (mut best, mut place) = (lowest, simd.splat_u32s(0));
-                    for (dy, y) in ys.clone().enumerate() {
-                        for (dx, x) in xs.clone().enumerate() {
-                            let offset = ((y - first_row) * pool.input[1] + x) * channels + channel;
-                            // SAFETY: the window lies in the rows that the caller vouches for.
-                            let value = unsafe { load(simd, source.wrapping_add(offset), lanes) };
-                            // A NaN is taken unless one was before; no number is greater than it.
-                            let first_nan =
-                                simd.and_m32s(is_nan(simd, value), simd.equal_f32s(best, best));
-                            let take = simd.or_m32s(simd.greater_than_f32s(value, best), first_nan);
-                            let own = (first_y + dy) * pool.kernel[1] + first_x + dx;
-                            best = simd.select_f32s(take, value, best);
-                            place = simd.select_u32s(take, simd.splat_u32s(own as u32), place);
-                        }
+                let dx = (xs.start + pool.padding[1][0]).saturating_sub(x * pool.stride[1]);
+                let corner = ((ys.start - self.call.first_row.min(ys.start)) * pool.input[1]
+                    + xs.start)
+                    * pool.channels;
+                let window = Window {
+                    source: self.call.source.wrapping_add(corner),
+                    row: pool.input[1] * pool.channels,
+                    channels: pool.channels,
+                    first: dy * width + dx,
+                    width,
+                };
+                let target = (index * pool.output[1] + x) * pool.channels;
+                let target = Pooled {
+                    values: self.call.destination.wrapping_add(target),
+                    places: if self.call.places.is_null() {
+                        self.call.places
+                    } else {
+                        self.call.places.wrapping_add(target)
+                    },
+                };
+                // SAFETY: the window lies in the rows, and the target in the result, that the caller vouches for.
+                unsafe {
+                    if [ys.len(), xs.len()] == [2, 2] && [height, width] == [2, 2] {
+                        pool_window(simd, window, [2, 2], target);
+                    } else {
+                        pool_window(simd, window, [ys.len(), xs.len()], target);
                     }
-                    // SAFETY: the caller vouches for the result's rows; the buffer holds a vector.
-                    unsafe {
-                        store(
-                            simd,
-                            destination.wrapping_add(target + channel),
-                            lanes,
-                            best,
-                        );
-                        if !places.is_null() {
-                            let mut wide = [0_u32; MOST_LANES];
-                            wide.as_mut_ptr().cast::<S::u32s>().write_unaligned(place);
-                            let to = places.wrapping_add(target + channel);
-                            if lanes.is_none() {
-                                for (lane, &value) in wide[..S::F32_LANES].iter().enumerate() {
-                                    *to.add(lane) = value as u8;
-                                }
-                            } else {
-                                for (lane, &value) in wide[..left].iter().enumerate() {
-                                    *to.add(lane) = value as u8;
-                                }
-                            }
-                        }
-                    }
-                    channel += S::F32_LANES;
                 }
             }
         }
+    }
+}
+
+/// The part of a window that lies in the image.
+#[derive(Clone, Copy)]
+struct Window {
+    /// Channel 0 of its first element.
+    source: *const f32,
+    /// Elements from one row of the image to the next.
+    row: usize,
+    channels: usize,
+    /// The place of the first element, and places of a row.
+    first: usize,
+    width: usize,
+}
+
+/// Where the largest elements of a window go, and their places, if anybody wants them.
+#[derive(Clone, Copy)]
+struct Pooled {
+    values: *mut f32,
+    places: *mut u8,
+}
+
+/// Pools one window, all channels.
+///
+/// # Safety
+/// The window is readable for `height` rows of `width` elements; the target is writable for a pixel.
+#[inline(always)]
+unsafe fn pool_window<S: Simd>(
+    simd: S,
+    window: Window,
+    [height, width]: [usize; 2],
+    target: Pooled,
+) {
+    let mut channel = 0;
+    while channel < window.channels {
+        let left = window.channels - channel;
+        let lanes = (left < S::F32_LANES).then(|| first_lanes(simd, left));
+        // SAFETY: the caller vouches for the window.
+        let element = |y: usize, x: usize| unsafe {
+            let offset = y * window.row + x * window.channels + channel;
+            load(simd, window.source.wrapping_add(offset), lanes)
+        };
+        let (mut best, mut place) = (simd.splat_f32s(f32::NEG_INFINITY), simd.splat_u32s(0));
+        let mut sum = simd.splat_f32s(0.0);
+        for y in 0..height {
+            for x in 0..width {
+                let value = element(y, x);
+                let own = simd.splat_u32s((window.first + y * window.width + x) as u32);
+                if y == 0 && x == 0 {
+                    (best, place, sum) = (value, own, value);
+                } else {
+                    let take = simd.greater_than_f32s(value, best);
+                    best = simd.select_f32s(take, value, best);
+                    place = simd.select_u32s(take, own, place);
+                    sum = simd.add_f32s(sum, value);
+                }
+            }
+        }
+        // A NaN makes the sum one; so do opposite infinities, for which the slow way is right too.
+        let plain = simd.equal_f32s(sum, sum);
+        if simd.first_true_m32s(simd.not_m32s(plain)) < S::F32_LANES {
+            (best, place) = (simd.splat_f32s(f32::NEG_INFINITY), simd.splat_u32s(0));
+            for y in 0..height {
+                for x in 0..width {
+                    let value = element(y, x);
+                    // A NaN is taken unless one was before; no number is greater than it.
+                    let first_nan = simd.and_m32s(is_nan(simd, value), simd.equal_f32s(best, best));
+                    let take = simd.or_m32s(simd.greater_than_f32s(value, best), first_nan);
+                    let own = simd.splat_u32s((window.first + y * window.width + x) as u32);
+                    best = simd.select_f32s(take, value, best);
+                    place = simd.select_u32s(take, own, place);
+                }
+            }
+        }
+        // SAFETY: the caller vouches for the target; the buffer holds a vector.
+        unsafe {
+            store(simd, target.values.wrapping_add(channel), lanes, best);
+            if !target.places.is_null() {
+                let mut wide = [0_u32; MOST_LANES];
+                wide.as_mut_ptr().cast::<S::u32s>().write_unaligned(place);
+                let to = target.places.wrapping_add(channel);
+                if lanes.is_none() {
+                    for (lane, &value) in wide[..S::F32_LANES].iter().enumerate() {
+                        *to.add(lane) = value as u8;
+                    }
+                } else {
+                    for (lane, &value) in wide[..left].iter().enumerate() {
+                        *to.add(lane) = value as u8;
+                    }
+                }
+            }
+        }
+        channel += S::F32_LANES;
     }
 }
 
@@ -177,20 +246,26 @@ impl WithSimd for SpreadRows<'_> {
             let position = row + pool.padding[0][0];
             let (y, dy) = (position / pool.stride[0], position % pool.stride[0]);
             let within = y < pool.output[0] && dy < pool.kernel[0];
-            let mut x = 0;
+            if !within {
+                // SAFETY: the caller vouches for the destination's rows.
+                unsafe { to.write_bytes(0, pool.input[1] * channels) };
+                continue;
+            }
+            let (mut x, mut column, mut first) = (0, 0, pool.padding[1][0]);
+            if first >= pool.stride[1] {
+                (column, first) = (first / pool.stride[1], first % pool.stride[1]);
+            }
             while x < pool.input[1] {
-                let position = x + pool.padding[1][0];
-                let (column, first) = (position / pool.stride[1], position % pool.stride[1]);
                 // The columns up to the next window.
                 let count = (pool.stride[1] - first).min(pool.input[1] - x);
-                if !within || column >= pool.output[1] {
-                    // SAFETY: the caller vouches for the destination's rows.
+                if column >= pool.output[1] {
+                    let rest = pool.input[1] - x;
+                    // SAFETY: as above.
                     unsafe {
                         to.wrapping_add(x * channels)
-                            .write_bytes(0, count * channels)
+                            .write_bytes(0, rest * channels)
                     };
-                    x += count;
-                    continue;
+                    break;
                 }
                 let source = (y * pool.output[1] + column) * channels;
                 let mut channel = 0;
@@ -231,6 +306,7 @@ impl WithSimd for SpreadRows<'_> {
                     channel += S::F32_LANES;
                 }
                 x += count;
+                (column, first) = (column + 1, 0);
             }
         }
     }

@@ -2,7 +2,6 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::Streams;
 use super::kernel::{Block, run_block};
 use super::panels::{Panel, Steps};
 
@@ -34,8 +33,6 @@ pub(super) struct Contraction<'a> {
     pub accumulate: bool,
     /// Each column of its own; see [`super::kernel`]. The panels must be narrow.
     pub diagonal: bool,
-    /// Arrays of C's shape that are read next.
-    pub streams: Streams,
 }
 
 impl Contraction<'_> {
@@ -70,12 +67,6 @@ impl Contraction<'_> {
                     columns: panel.columns,
                     accumulate: self.accumulate || begin > self.from,
                     diagonal: self.diagonal,
-                    // They are wanted when the last piece is done.
-                    streams: if end == self.to {
-                        self.streams.advanced(panel.start)
-                    } else {
-                        Streams::default()
-                    },
                 };
                 // SAFETY: the caller vouches for the addresses.
                 unsafe { run_block(simd, block) };

@@ -14,7 +14,6 @@
 
 use pulp::{MemMask, Simd, WithSimd};
 
-use super::Streams;
 use crate::simd::multiply_add;
 
 /// One piece of a contraction, for a range of rows and one panel of columns.
@@ -44,8 +43,6 @@ pub(super) struct Block {
     pub accumulate: bool,
     /// Whether A has columns, too; then at most one vector of columns.
     pub diagonal: bool,
-    /// Arrays of C's shape that are read next.
-    pub streams: Streams,
 }
 
 /// The most vectors per row that there are tiles for.
@@ -64,7 +61,7 @@ pub(super) fn tallest_tile(lanes: usize, vectors: usize) -> usize {
         (8, 1) => 8,
         (8, _) => 6,
         (_, 1) => 8,
-        (_, 2) => 12,
+        (_, 2) => 10,
         (_, 3) => 8,
         _ => 6,
     }
@@ -92,7 +89,6 @@ macro_rules! run_tiles {
         unsafe {
             rest.rows = rest.rows.add(body.row_count);
             rest.c = rest.c.wrapping_add(body.row_count * rest.c_stride);
-            rest.streams = rest.streams.advanced(body.row_count * rest.c_stride);
         }
         let mut rest_height = 0;
         $( if rest.row_count <= $height { rest_height = $height; } )+
@@ -159,7 +155,7 @@ unsafe fn by_width<S: Simd, const MASKED: bool>(simd: S, block: Block, vectors: 
     } else {
         match vectors {
             1 => by_height!(simd, block, 1, MASKED, false, 8, 4, 2, 1),
-            2 => by_height!(simd, block, 2, MASKED, false, 12, 10, 8, 6, 4, 2, 1),
+            2 => by_height!(simd, block, 2, MASKED, false, 10, 8, 6, 4, 2, 1),
             3 => by_height!(simd, block, 3, MASKED, false, 8, 6, 4, 2, 1),
             4 => by_height!(simd, block, 4, MASKED, false, 6, 5, 4, 2, 1),
             _ => {}
@@ -204,11 +200,6 @@ impl<const HEIGHT: usize, const VECTORS: usize, const MASKED: bool, const DIAGON
                     .a
                     .wrapping_offset(*block.rows.add(first + row.min(valid - 1)))
             });
-            if block.streams.count > 0 {
-                for row in first..first + valid {
-                    block.streams.fetch(row * block.c_stride, block.columns);
-                }
-            }
             let mut b = block.b;
             for k in 0..block.length {
                 // SAFETY: `k` is below `length`, and `run_block`'s caller vouches for the tables and what they point at.

@@ -6,9 +6,7 @@ use super::block::{BLayout, Contraction, SumOfParts};
 use super::matmul_shape::{BatchAxis, MatmulShape};
 use super::panels::{Panel, Steps, pack_panel, packed_width, panels, piece_length};
 use super::transpose::transpose;
-use super::{
-    Epilogue, SCRATCH_ALIGNMENT, Shared, Sharing, Streams, Target, Tile, kernel, scratch_for,
-};
+use super::{Epilogue, SCRATCH_ALIGNMENT, Shared, Sharing, Target, Tile, kernel, scratch_for};
 use crate::simd::Isa;
 use crate::threads::Pool;
 
@@ -107,7 +105,9 @@ impl MatmulPlan {
             let tallest = panels
                 .first()
                 .map_or(1, |panel| kernel::tallest_tile(lanes, panel.width / lanes));
-            let mut row_block = 64_usize.next_multiple_of(tallest);
+            // What follows on a transposed tile has a call for each of its rows, which should be worth it.
+            let wanted_rows = if swapped { 128_usize } else { 64 };
+            let mut row_block = wanted_rows.next_multiple_of(tallest).min(MOST_ROWS);
             let row_tasks = |row_block: usize| (rows.div_ceil(row_block) * batch).max(1);
             let groups = wanted_tasks
                 .div_ceil(row_tasks(row_block))
@@ -190,12 +190,12 @@ impl MatmulPlan {
     /// # Safety
     /// `a` and `b` must be readable at every offset that the shape names, `c` writable for `batch * m * n` elements, `scratch` writable for
     /// [`MatmulPlan::scratch_bytes`] and aligned to 64 bytes; `c` and `scratch` must overlap nothing else.
-    pub unsafe fn run<'a>(
+    pub unsafe fn run(
         &self,
         pool: &Pool,
         a: *const f32,
         b: *const f32,
-        c: impl Into<Target<'a>>,
+        c: impl Into<Target>,
         scratch: *mut u8,
         epilogue: Epilogue,
     ) {
@@ -312,11 +312,6 @@ impl MatmulPlan {
                 c_stride: stride,
                 accumulate: false,
                 diagonal: false,
-                streams: if self.swapped {
-                    Streams::default()
-                } else {
-                    c.streams_at(row * shape.n)
-                },
             });
             let mut tile = Tile {
                 row_start: row,
@@ -391,7 +386,6 @@ impl MatmulPlan {
                     c_stride: n,
                     accumulate: false,
                     diagonal: false,
-                    streams: Streams::default(),
                 });
             });
         let (row_block, column_block) = sum_block(m, n);

@@ -71,16 +71,9 @@ unsafe impl Send for ImageOperand {}
 // SAFETY: as above.
 unsafe impl Sync for ImageOperand {}
 
-/// Arrays at most that a [`Target`] has read ahead.
-pub const MOST_STREAMS: usize = 4;
-
 /// Where a product's result goes.
 #[derive(Clone, Copy)]
-pub struct Target<'a> {
-    place: Place,
-    /// Arrays of the result's shape that the epilogue reads: fetched into cache while a tile is computed.
-    streams: &'a [*const f32],
-}
+pub struct Target(Place);
 
 #[derive(Clone, Copy)]
 enum Place {
@@ -91,105 +84,34 @@ enum Place {
 }
 
 // SAFETY: tasks write disjoint regions, or regions of their own slot.
-unsafe impl Send for Target<'_> {}
-// SAFETY: as above; streams are only read.
-unsafe impl Sync for Target<'_> {}
+unsafe impl Send for Target {}
+// SAFETY: as above.
+unsafe impl Sync for Target {}
 
-impl From<*mut f32> for Target<'_> {
-    fn from(result: *mut f32) -> Self {
-        Target {
-            place: Place::Whole(result),
-            streams: &[],
-        }
+impl From<*mut f32> for Target {
+    fn from(result: *mut f32) -> Target {
+        Target(Place::Whole(result))
     }
 }
 
-impl<'a> Target<'a> {
+impl Target {
     /// Room for one tile of each thread, `stride` elements apart: nobody but the epilogue looks at the result.
-    pub fn tiles(base: *mut f32, stride: usize) -> Target<'a> {
-        Target {
-            place: Place::Tiles { base, stride },
-            streams: &[],
-        }
-    }
-
-    /// The same, with arrays that the epilogue reads: at most [`MOST_STREAMS`], each readable for the whole result.
-    pub fn with_streams(self, streams: &'a [*const f32]) -> Target<'a> {
-        Target { streams, ..self }
+    pub fn tiles(base: *mut f32, stride: usize) -> Target {
+        Target(Place::Tiles { base, stride })
     }
 
     /// Whether the whole result goes to memory.
     fn is_whole(&self) -> bool {
-        matches!(self.place, Place::Whole(_))
+        matches!(self.0, Place::Whole(_))
     }
 
     /// The address of column 0 in the first row of a tile, rows having `columns` elements.
     fn at(&self, slot: usize, row: usize, columns: usize) -> *mut f32 {
-        match self.place {
+        match self.0 {
             Place::Whole(start) => start.wrapping_add(row * columns),
             Place::Tiles { base, stride } => base.wrapping_add(slot * stride),
         }
     }
-
-    /// The streams at this element.
-    fn streams_at(&self, element: usize) -> Streams {
-        let mut streams = Streams::default();
-        for (place, stream) in streams.places.iter_mut().zip(self.streams) {
-            *place = stream.wrapping_add(element);
-        }
-        streams.count = self.streams.len().min(MOST_STREAMS);
-        streams
-    }
-}
-
-/// Arrays that are read ahead, at the element where a block begins.
-#[derive(Clone, Copy)]
-struct Streams {
-    places: [*const f32; MOST_STREAMS],
-    count: usize,
-}
-
-impl Default for Streams {
-    fn default() -> Streams {
-        Streams {
-            places: [std::ptr::null(); MOST_STREAMS],
-            count: 0,
-        }
-    }
-}
-
-impl Streams {
-    /// The same arrays, so many elements on.
-    #[inline(always)]
-    fn advanced(mut self, elements: usize) -> Streams {
-        for place in &mut self.places {
-            *place = place.wrapping_add(elements);
-        }
-        self
-    }
-
-    /// Asks for the cache lines of a tile.
-    #[inline(always)]
-    fn fetch(&self, offset: usize, elements: usize) {
-        for place in &self.places[..self.count] {
-            for element in (0..elements).step_by(16) {
-                fetch(place.wrapping_add(offset + element));
-            }
-        }
-    }
-}
-
-/// Asks for the cache line of an address; any address will do.
-#[inline(always)]
-fn fetch(address: *const f32) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a hint, which faults at no address.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(address.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = address;
 }
 
 /// A pointer that tasks on several threads share; who writes where is settled by the plan that made the tasks.

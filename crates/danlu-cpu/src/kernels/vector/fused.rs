@@ -42,6 +42,15 @@ impl Chain {
     }
 }
 
+/// A second operand of fewer elements, which repeats: a bias.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Period {
+    /// Its length.
+    pub length: usize,
+    /// Which of its elements goes with the first of the result.
+    pub start: usize,
+}
+
 /// Computes a chain. The result may be one of the operands.
 ///
 /// # Safety
@@ -51,11 +60,13 @@ pub unsafe fn chain(
     isa: Isa,
     chain: Chain,
     operands: [*const f32; 5],
+    period: Option<Period>,
     destination: *mut f32,
     length: usize,
 ) {
     isa.dispatch(Run {
         chain,
+        period,
         operands,
         destination,
         length,
@@ -64,6 +75,7 @@ pub unsafe fn chain(
 
 struct Run {
     chain: Chain,
+    period: Option<Period>,
     operands: [*const f32; 5],
     destination: *mut f32,
     length: usize,
@@ -73,18 +85,46 @@ impl Run {
     /// One loop over the elements.
     #[inline(always)]
     fn each<S: Simd>(&self, simd: S, compute: impl Fn([S::f32s; 3]) -> S::f32s) {
+        let Some(period) = self.period else {
+            return self.piece(simd, 0, self.length, 0, &compute);
+        };
+        let (mut offset, mut start) = (0, period.start);
+        while offset < self.length {
+            let length = (period.length - start).min(self.length - offset);
+            // The second operand's element `start` goes with the result's element `offset`.
+            self.piece(simd, offset, length, offset.wrapping_sub(start), &compute);
+            offset += length;
+            start = 0;
+        }
+    }
+
+    /// The elements `first..first + length`; the second operand lies `shift` elements behind the others.
+    #[inline(always)]
+    fn piece<S: Simd>(
+        &self,
+        simd: S,
+        first: usize,
+        length: usize,
+        shift: usize,
+        compute: &impl Fn([S::f32s; 3]) -> S::f32s,
+    ) {
         let vectors = self.chain.vectors();
         for_each_vector(
             simd,
-            self.length,
+            length,
             #[inline(always)]
             |offset, lanes: Lanes<S>| {
+                let offset = first + offset;
                 // SAFETY: `chain`'s caller vouches for operands and destination; the lanes leave out what lies beyond.
                 unsafe {
                     let get =
                         |slot: usize| load(simd, self.operands[slot].wrapping_add(offset), lanes);
                     let a = get(0);
-                    let b = get(1);
+                    let b = load(
+                        simd,
+                        self.operands[1].wrapping_add(offset).wrapping_sub(shift),
+                        lanes,
+                    );
                     let c = if vectors == 3 { get(2) } else { a };
                     let result = compute([a, b, c]);
                     store(simd, self.destination.wrapping_add(offset), lanes, result);

@@ -3,6 +3,7 @@
 //! One call costs one dispatch on the instruction set and one on the kind. No kernel contracts a multiplication and an addition
 //! of the graph into one rounding. Slices of one call have the same length, which the kernels assert: the plan cuts them.
 
+mod adam;
 mod binary;
 mod cast;
 mod comparison;
@@ -10,10 +11,11 @@ mod fused;
 mod integer;
 mod unary;
 
+pub use adam::{AdamStep, adam};
 pub use binary::{binary, binary_in_place, binary_raw};
 pub use cast::cast;
 pub use comparison::{and, compare, is_finite, not, or, select};
-pub use fused::{Chain, chain};
+pub use fused::{Chain, Period, chain};
 pub use integer::{Integer, binary_integer, unary_integer};
 pub use unary::{unary, unary_in_place, unary_raw};
 

@@ -9,8 +9,8 @@ use crate::fuse::tape::Tape;
 use crate::kernels::pooling::Pool2d;
 use crate::kernels::product::{
     BatchAxis, Convolution2dShape, ConvolutionForwardPlan, ConvolutionInputGradientPlan,
-    ConvolutionWeightGradientPlan, Epilogue, ImageOperand, MOST_STREAMS, MatmulPlan, MatmulShape,
-    ShapeError, Target, Tile,
+    ConvolutionWeightGradientPlan, Epilogue, ImageOperand, MatmulPlan, MatmulShape, ShapeError,
+    Target, Tile,
 };
 use crate::plan::concrete::{Concrete, Pooling};
 use crate::plan::context::{Context, Location, Step};
@@ -29,7 +29,7 @@ trait ProductPlan: Send + Sync + 'static {
         pool: &Pool,
         operands: [*const f32; 2],
         places: *const u8,
-        c: Target<'_>,
+        c: Target,
         scratch: *mut u8,
         epilogue: Epilogue<'_>,
     );
@@ -49,7 +49,7 @@ macro_rules! product_plans {
                 pool: &Pool,
                 [$a, $b]: [*const f32; 2],
                 $places: *const u8,
-                c: Target<'_>,
+                c: Target,
                 scratch: *mut u8,
                 epilogue: Epilogue<'_>,
             ) {
@@ -75,8 +75,6 @@ struct Product<P> {
     scratch: Option<Location>,
     columns: usize,
     pass: Option<Tape>,
-    /// What the pass reads element for element.
-    streams: Vec<Location>,
     /// Where the places of a spread gradient are.
     places: Option<Location>,
     pooled: Option<PooledResult>,
@@ -100,11 +98,6 @@ impl<P: ProductPlan> Step for Product<P> {
             ),
             output => Target::from(context.pointer(output).cast::<f32>()),
         };
-        let mut streams = [std::ptr::null(); MOST_STREAMS];
-        for (pointer, &stream) in streams.iter_mut().zip(&self.streams) {
-            *pointer = context.pointer(stream).cast_const().cast();
-        }
-        let c = c.with_streams(&streams[..self.streams.len()]);
         let follows = |tile: Tile, place: *mut f32| {
             let context =
                 &context.with_tile(place.wrapping_sub(tile.row_start * self.columns).cast());
@@ -141,11 +134,10 @@ impl<P> Product<P> {
             // SAFETY: the caller's promise.
             unsafe { tape.run(context, tile.row_start * width, tile.row_end * width) };
         } else {
-            for row in tile.row_start..tile.row_end {
-                let start = row * self.columns + tile.column_start;
-                // SAFETY: as above.
-                unsafe { tape.run(context, start, start + width) };
-            }
+            let start = tile.row_start * self.columns + tile.column_start;
+            let rows = tile.row_end - tile.row_start;
+            // SAFETY: as above.
+            unsafe { tape.run_rows(context, start, [rows, width, self.columns]) };
         }
     }
 }
@@ -163,10 +155,8 @@ fn product<P: ProductPlan>(plan: P, columns: usize, threads: usize) -> Kernel {
     let tile = plan.tile_elements().map(bytes);
     let tiles = tile.filter(|&tile| tile <= LARGEST_TILE);
     let kernel = Kernel::new(plan.scratch_bytes(), move |operands: Operands| {
-        let streams = operands.pass.as_ref().map_or(Vec::new(), Tape::streams);
         Box::new(Product {
             plan,
-            streams,
             sources: [operands.inputs[0], operands.inputs[1]],
             output: operands.output,
             scratch: operands.scratch,

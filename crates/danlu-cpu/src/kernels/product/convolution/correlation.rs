@@ -76,6 +76,8 @@ pub(super) struct Correlation {
 /// A task should do at least so much, in multiplications and additions, and so many windows, to use the weights that it reads.
 const TASK_FLOPS: usize = 1_000_000;
 const TASK_WINDOWS: usize = 96;
+/// Elements of a tile on which something follows, about.
+const TILE_ELEMENTS: usize = 4096;
 /// And no more windows than this, which bounds the tables.
 const MOST_WINDOWS: usize = 8192;
 
@@ -94,7 +96,11 @@ impl Correlation {
         let k = taps[0] * taps[1] * group_channels;
         let windows = output[0] * output[1];
         let window_flops = 2 * k * columns * groups;
-        let wanted = (TASK_FLOPS / window_flops.max(1)).clamp(TASK_WINDOWS, MOST_WINDOWS);
+        let mut wanted = (TASK_FLOPS / window_flops.max(1)).clamp(TASK_WINDOWS, MOST_WINDOWS);
+        if geometry.row_multiple > 1 {
+            // What follows on a tile wants it in the first-level cache.
+            wanted = wanted.min((TILE_ELEMENTS / (columns * groups).max(1)).max(TASK_WINDOWS));
+        }
         let (images_per_task, band) = if windows >= wanted {
             let bands = (windows / wanted).clamp(1, output[0].max(1));
             let band = output[0].div_ceil(bands);
@@ -283,7 +289,6 @@ impl Correlation {
                     c_stride: filters,
                     accumulate: false,
                     diagonal: self.geometry.depthwise,
-                    streams: c.streams_at(row_start * filters + column),
                 });
             }
             if let Some(epilogue) = epilogue {

@@ -109,12 +109,12 @@ impl ConvolutionForwardPlan {
     /// # Safety
     /// `x` and `weights` must be readable and `y` writable for their shapes, `scratch` writable for
     /// [`ConvolutionForwardPlan::scratch_bytes`] and aligned to 64 bytes; `y` and `scratch` must overlap nothing else.
-    pub unsafe fn run<'a>(
+    pub unsafe fn run(
         &self,
         pool: &Pool,
         x: *const f32,
         weights: *const f32,
-        y: impl Into<Target<'a>>,
+        y: impl Into<Target>,
         scratch: *mut u8,
         epilogue: Epilogue,
     ) {

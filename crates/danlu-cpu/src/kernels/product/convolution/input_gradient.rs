@@ -115,12 +115,12 @@ impl ConvolutionInputGradientPlan {
     /// # Safety
     /// `dy` and `weights` must be readable and `dx` writable for their shapes, `scratch` writable for
     /// [`ConvolutionInputGradientPlan::scratch_bytes`] and aligned to 64 bytes; `dx` and `scratch` must overlap nothing else.
-    pub unsafe fn run<'a>(
+    pub unsafe fn run(
         &self,
         pool: &Pool,
         dy: impl Into<ImageOperand>,
         weights: *const f32,
-        dx: impl Into<Target<'a>>,
+        dx: impl Into<Target>,
         scratch: *mut u8,
         epilogue: Epilogue,
     ) {

@@ -7,7 +7,7 @@
 use super::super::block::{BLayout, Contraction, SumOfParts};
 use super::super::kernel;
 use super::super::panels::{Panel, Steps, panels};
-use super::super::{Epilogue, ImageOperand, Shared, Sharing, Streams, Target, Tile, scratch_for};
+use super::super::{Epilogue, ImageOperand, Shared, Sharing, Target, Tile, scratch_for};
 use super::image::Images;
 use super::shape::{Convolution2dShape, ShapeError};
 use crate::kernels::pooling::{Pool2d, Spread, spread_rows};
@@ -40,6 +40,9 @@ pub struct ConvolutionWeightGradientPlan {
 
 /// Windows of a piece, about.
 const PIECE_WINDOWS: usize = 512;
+/// Elements of a gradient that is spread for a piece, about, and windows of such a piece at least.
+const SPREAD_ELEMENTS: usize = 4096;
+const LEAST_WINDOWS: usize = 96;
 /// Chunks at most, and what their sums may take.
 const MOST_CHUNKS: usize = 32;
 const CHUNK_BYTES: usize = 8 << 20;
@@ -70,10 +73,15 @@ impl ConvolutionWeightGradientPlan {
         shape.validate()?;
         let (images, output) = (shape.images(), shape.output_size());
         let windows = output[0] * output[1];
-        let (images_per_piece, band) = if windows <= PIECE_WINDOWS / 2 {
-            (PIECE_WINDOWS / windows.max(1), output[0])
+        // A gradient that is spread for a piece should stay in the first-level cache.
+        let wanted = match pooled {
+            Some(_) => (SPREAD_ELEMENTS / shape.filters.max(1)).clamp(LEAST_WINDOWS, PIECE_WINDOWS),
+            None => PIECE_WINDOWS,
+        };
+        let (images_per_piece, band) = if windows <= wanted / 2 {
+            (wanted / windows.max(1), output[0])
         } else {
-            let most = (PIECE_WINDOWS / output[1].max(1)).max(1);
+            let most = (wanted / output[1].max(1)).max(1);
             (1, output[0].div_ceil(output[0].div_ceil(most)))
         };
         let (images_per_piece, band) = (images_per_piece.min(shape.batch).max(1), band.max(1));
@@ -216,12 +224,12 @@ impl ConvolutionWeightGradientPlan {
     /// # Safety
     /// `x` and `dy` must be readable and `dw` writable for their shapes, `scratch` writable for
     /// [`ConvolutionWeightGradientPlan::scratch_bytes`] and aligned to 64 bytes; `dw` and `scratch` must overlap nothing else.
-    pub unsafe fn run<'a>(
+    pub unsafe fn run(
         &self,
         pool: &Pool,
         x: *const f32,
         dy: impl Into<ImageOperand>,
-        dw: impl Into<Target<'a>>,
+        dw: impl Into<Target>,
         scratch: *mut u8,
         epilogue: Epilogue,
     ) {
@@ -316,7 +324,6 @@ impl ConvolutionWeightGradientPlan {
                     c_stride: filters,
                     accumulate: piece > first,
                     diagonal: depthwise,
-                    streams: Streams::default(),
                 });
             }
         }
