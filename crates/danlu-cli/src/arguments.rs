@@ -227,25 +227,30 @@ pub struct OperationArguments {
     #[arg(long, value_name = "NAME")]
     pub op: Option<String>,
     /// Sizes of what it works on, joined with x
-    #[arg(long, value_name = "SIZES", requires = "op")]
+    #[arg(long, value_name = "SIZES", conflicts_with = "subject")]
     pub shape: Option<String>,
     /// Filters, rows and columns of a convolution (64x3x3), or a pooling's window (2x2)
-    #[arg(long, value_name = "SIZES", requires = "op")]
+    #[arg(long, value_name = "SIZES", conflicts_with = "subject")]
     pub kernel: Option<String>,
     /// Distance between windows, such as 2 or 2x1 [default: 1; a pooling's window]
-    #[arg(long, value_name = "SIZES", requires = "op")]
+    #[arg(long, value_name = "SIZES", conflicts_with = "subject")]
     pub stride: Option<String>,
     /// What surrounds the input [default: valid]
-    #[arg(long, value_parser = ["valid", "same"], requires = "op")]
+    #[arg(long, value_parser = ["valid", "same"], conflicts_with = "subject")]
     pub padding: Option<String>,
     /// Distance between the kernel's taps, such as 2 or 2x1 [default: 1]
-    #[arg(long, value_name = "SIZES", requires = "op")]
+    #[arg(long, value_name = "SIZES", conflicts_with = "subject")]
     pub dilation: Option<String>,
     /// Into how many groups channels and filters are cut [default: 1]
-    #[arg(long, value_name = "N", value_parser = parse_batch_size, requires = "op", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = parse_batch_size, conflicts_with = "subject", allow_negative_numbers = true)]
     pub groups: Option<usize>,
     /// The axes that a reduction takes away, counted from 0 [default: all]
-    #[arg(long, value_name = "N,N,...", value_delimiter = ',', requires = "op")]
+    #[arg(
+        long,
+        value_name = "N,N,...",
+        value_delimiter = ',',
+        conflicts_with = "subject"
+    )]
     pub axes: Vec<usize>,
 }
 

@@ -2,6 +2,7 @@
 
 use danlu::data::suggest;
 use danlu::graph::operations::ReduceKind;
+use danlu::graph::tensor::element_count;
 
 use super::{
     AVERAGE_POOLING, CONVOLUTION, Kind, LOG_SOFTMAX, MAX_POOLING, Operation, PRODUCT, SOFTMAX,
@@ -114,7 +115,10 @@ impl Operation {
         }
         let operation = Operation { kind, shape };
         // What does not fit is found before anything is measured.
-        operation.values()?;
+        let built = operation.build().map(|_| ());
+        built
+            .and_then(|()| element_count(&operation.shape).map(|_| ()))
+            .map_err(|error| Failure::Usage(format!("--op {name}: {error}")))?;
         Ok(operation)
     }
 }

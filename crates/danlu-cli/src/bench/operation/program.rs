@@ -15,12 +15,11 @@ use crate::bench::measured::Costs;
 use crate::failure::{Failure, Result};
 
 impl Operation {
-    /// Operands and result in a graph, all of them states, which are aligned as a model's values are.
-    pub(super) fn values(&self) -> Result<(Graph, Vec<Value>, Value)> {
-        self.build().map_err(Failure::usage)
-    }
-
-    fn build(&self) -> danlu::graph::Result<(Graph, Vec<Value>, Value)> {
+    /// Operands and result in a graph. The operands are states, which are aligned as a model's values are.
+    ///
+    /// # Errors
+    /// The sizes do not fit each other.
+    pub(super) fn build(&self) -> danlu::graph::Result<(Graph, Vec<Value>, Value)> {
         let graph = Graph::new();
         let input = graph.state(INPUT, &self.shape, DType::F32)?;
         let weights = |shape: &[usize]| graph.state(WEIGHTS, shape, DType::F32);
@@ -44,7 +43,7 @@ impl Operation {
                 let channels = self.shape[3];
                 if !channels.is_multiple_of(groups) || !filters.is_multiple_of(groups) {
                     return Err(danlu::graph::Error::new(format!(
-                        "{CONVOLUTION}: {channels} channels and {filters} filters cannot be cut into {groups} groups"
+                        "{channels} channels and {filters} filters cannot be cut into {groups} groups"
                     )));
                 }
                 let kernel = weights(&[window[0], window[1], channels / groups, filters])?;
