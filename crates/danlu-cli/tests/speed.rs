@@ -80,6 +80,11 @@ fn a_model_that_is_timed_stays_as_it_is() {
     place.good("train digits --epochs 1 --quiet --out f --save w.safetensors");
     let stderr = place.bad("bench w.safetensors --batch 1", 2);
     assert!(stderr.contains("weights only"), "{stderr}");
+    let files = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/keras_files");
+    let uncompiled = format!("bench {files}/uncompiled.keras --batch 2 --iterations 1 --no-peak");
+    place.good(&uncompiled);
+    let stderr = place.bad(&format!("{uncompiled} --train"), 2);
+    assert!(stderr.contains("is not compiled"), "{stderr}");
 }
 
 #[test]

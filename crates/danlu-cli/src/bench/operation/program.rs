@@ -10,7 +10,7 @@ use danlu::graph::{
     tensor::element_count,
 };
 
-use super::{CONVOLUTION, Direction, Kind, Operation, joined};
+use super::{Direction, Kind, Operation, joined};
 use crate::bench::measured::Costs;
 use crate::failure::{Failure, Result};
 
