@@ -30,6 +30,8 @@ pub enum Command {
     Summary(SummaryArguments),
     /// Write a model in another format
     Convert(ConvertArguments),
+    /// Time a model, a recipe's model or one operation on random inputs
+    Bench(BenchArguments),
     /// List the built-in recipes, or show one
     Recipes(RecipesArguments),
 }
@@ -84,6 +86,9 @@ pub struct TrainArguments {
     /// Write the trained model once more: .keras, .h5, or .safetensors (weights only)
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
+    /// Measure where the time of the training steps goes, by operation and layer, beside what this machine can do at most
+    #[arg(long)]
+    pub profile: bool,
     /// Print one JSON object on standard output and nothing else there
     #[arg(long)]
     pub json: bool,
@@ -167,6 +172,88 @@ pub struct ConvertArguments {
     pub output: PathBuf,
 }
 
+/// `danlu bench`
+#[derive(Args, Debug)]
+#[command(
+    override_usage = "danlu bench [OPTIONS] <MODEL|RECIPE>\n       danlu bench [OPTIONS] --op <NAME> --shape <SIZES>",
+    after_help = "Operations and their shapes (f32; axis 0 is the batch):\n  \
+    conv2d            --shape 32x28x28x64 --kernel 64x3x3 [--stride 2] [--padding same] [--dilation 2] [--groups 4]\n  \
+    matmul            --shape 64x5408x128, for (64, 5408) times (5408, 128)\n  \
+    max_pool2d, average_pool2d  --shape 32x28x28x64 --kernel 2x2 [--stride 2] [--padding same]\n  \
+    softmax, log_softmax        --shape 64x1000, over the last axis\n  \
+    sum, mean, max, min, logsumexp  --shape 64x1000 [--axes 0,1]\n  \
+    relu, exp, tanh, sigmoid, add, multiply, ...  --shape 64x1000\n\n\
+    conv2d and matmul are timed forward and for the gradients of input and weights, pooling for that of its input."
+)]
+pub struct BenchArguments {
+    /// A model (.keras, .h5, a run folder), a built-in recipe's name or a recipe file
+    #[arg(
+        value_name = "MODEL|RECIPE",
+        required_unless_present = "op",
+        conflicts_with = "op"
+    )]
+    pub subject: Option<String>,
+    /// Numbers of examples, separated by commas [default: 1,64; the shape's own for an operation]
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',', value_parser = parse_batch_size, allow_negative_numbers = true)]
+    pub batch: Vec<usize>,
+    /// Time a training step instead of a prediction
+    #[arg(long, conflicts_with = "op")]
+    pub train: bool,
+    /// Data that gives a recipe's model its input shape [default: the recipe's]
+    #[arg(long, value_name = "SOURCE", conflicts_with = "op")]
+    pub data: Option<String>,
+    #[command(flatten)]
+    pub operation: OperationArguments,
+    /// Run exactly so many times, without warming up [default: warm up, then about a second]
+    #[arg(long, value_name = "N", value_parser = parse_iterations, allow_negative_numbers = true)]
+    pub iterations: Option<usize>,
+    /// Do not measure what this machine can do at most
+    #[arg(long)]
+    pub no_peak: bool,
+    /// Print one JSON object on standard output and nothing else there
+    #[arg(long)]
+    pub json: bool,
+    /// No notes on standard error
+    #[arg(long, short)]
+    pub quiet: bool,
+    #[command(flatten)]
+    pub device: DeviceArguments,
+}
+
+/// One operation, on the command line of `danlu bench`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct OperationArguments {
+    /// Time this operation instead of a model; see below
+    #[arg(long, value_name = "NAME")]
+    pub op: Option<String>,
+    /// Sizes of what it works on, joined with x
+    #[arg(long, value_name = "SIZES", conflicts_with = "subject")]
+    pub shape: Option<String>,
+    /// Filters, rows and columns of a convolution (64x3x3), or a pooling's window (2x2)
+    #[arg(long, value_name = "SIZES", conflicts_with = "subject")]
+    pub kernel: Option<String>,
+    /// Distance between windows, such as 2 or 2x1 [default: 1; a pooling's window]
+    #[arg(long, value_name = "SIZES", conflicts_with = "subject")]
+    pub stride: Option<String>,
+    /// What surrounds the input [default: valid]
+    #[arg(long, value_parser = ["valid", "same"], conflicts_with = "subject")]
+    pub padding: Option<String>,
+    /// Distance between the kernel's taps, such as 2 or 2x1 [default: 1]
+    #[arg(long, value_name = "SIZES", conflicts_with = "subject")]
+    pub dilation: Option<String>,
+    /// Into how many groups channels and filters are cut [default: 1]
+    #[arg(long, value_name = "N", value_parser = parse_batch_size, conflicts_with = "subject", allow_negative_numbers = true)]
+    pub groups: Option<usize>,
+    /// The axes that a reduction takes away, counted from 0 [default: all]
+    #[arg(
+        long,
+        value_name = "N,N,...",
+        value_delimiter = ',',
+        conflicts_with = "subject"
+    )]
+    pub axes: Vec<usize>,
+}
+
 /// `danlu recipes`
 #[derive(Args, Debug)]
 pub struct RecipesArguments {
@@ -192,6 +279,10 @@ fn parse_threads(text: &str) -> Result<usize, String> {
 
 fn parse_batch_size(text: &str) -> Result<usize, String> {
     parse_between(text, 1, 1 << 20)
+}
+
+fn parse_iterations(text: &str) -> Result<usize, String> {
+    parse_between(text, 1, 1_000_000_000)
 }
 
 fn parse_count(text: &str) -> Result<i64, String> {

@@ -13,7 +13,7 @@ pub struct Device {
     /// Its number of threads.
     pub threads: usize,
     /// Its instruction set.
-    pub isa: &'static str,
+    pub isa: Isa,
 }
 
 /// The CPU with the threads and the instruction set that were asked for.
@@ -30,7 +30,7 @@ pub fn open(arguments: &DeviceArguments) -> Result<Device> {
     let executor = CpuExecutor::new(options).map_err(Failure::failed)?;
     Ok(Device {
         threads: executor.threads(),
-        isa: executor.isa().name(),
+        isa: executor.isa(),
         executor: Box::new(executor),
     })
 }

@@ -1,6 +1,7 @@
 //! The `danlu` command: it parses, calls the library and prints.
 
 mod arguments;
+mod bench;
 mod classifier;
 mod commands;
 mod data;
@@ -12,6 +13,7 @@ mod output;
 mod progress;
 mod recipe;
 mod run_folder;
+mod subject;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -55,6 +57,7 @@ fn run(command: Command, started: Instant) -> Result<()> {
         Command::Predict(arguments) => commands::predict::run(&arguments),
         Command::Summary(arguments) => commands::summary::run(&arguments),
         Command::Convert(arguments) => commands::convert::run(&arguments),
+        Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Recipes(arguments) => commands::recipes::run(&arguments),
     }
 }

@@ -5,9 +5,11 @@ mod executor;
 mod fuse;
 pub mod kernels;
 mod memory;
+pub mod peak;
 mod plan;
 pub mod simd;
 pub mod threads;
 
 pub use executor::{CpuExecutor, CpuOptions, default_threads};
+pub use peak::{Peak, measure_peak};
 pub use simd::Isa;

@@ -3,6 +3,9 @@
 use crate::operations::{Backward, Operation};
 use crate::{Error, Result, Tensor, Value};
 
+/// The last part of the paths of nodes that carry gradients: those of the layer `dense` have the path `dense/gradient`.
+pub const GRADIENT: &str = "gradient";
+
 /// The gradients of `of` with respect to each of `with_respect_to`: parameters, inputs or any value on the way. A value
 /// that is not a number without axes counts as its sum. Zeros where nothing flows.
 ///
@@ -83,13 +86,14 @@ pub fn gradients_from(of: &[(&Value, &Value)], with_respect_to: &[&Value]) -> Re
             output: graph.value(place),
             gradient,
         };
+        let path = gradient_path(&node.path);
         let parts = graph
-            .with_path(&node.path, || node.operation.family().gradient(&backward))
+            .with_path(&path, || node.operation.family().gradient(&backward))
             .map_err(|error| error.at(&node.path))?;
         check_parts(&backward, &parts, &node.operation).map_err(|error| error.at(&node.path))?;
         for (&input, part) in node.inputs.iter().zip(parts) {
             if let Some(part) = part.filter(|_| reaches[input]) {
-                graph.with_path(&node.path, || accumulate(&mut arrived[input], &part))?;
+                graph.with_path(&path, || accumulate(&mut arrived[input], &part))?;
             }
         }
     }
@@ -121,6 +125,15 @@ fn check_parts(backward: &Backward, parts: &[Option<Value>], operation: &Operati
         operation.name(),
         backward.inputs
     )))
+}
+
+/// The path of what carries the gradients of a layer's nodes; gradients of gradients share it.
+fn gradient_path(path: &str) -> String {
+    match path.rsplit('/').next() {
+        Some(GRADIENT) => path.to_owned(),
+        Some("") | None => GRADIENT.to_owned(),
+        Some(_) => format!("{path}/{GRADIENT}"),
+    }
 }
 
 fn accumulate(slot: &mut Option<Value>, part: &Value) -> Result<()> {

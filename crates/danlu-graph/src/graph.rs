@@ -183,7 +183,7 @@ impl Graph {
         result
     }
 
-    /// Runs `body` with another path for the nodes it makes: gradients carry the path of the layer they belong to.
+    /// Runs `body` with another path for the nodes it makes: gradients belong to the layer whose results they are of.
     pub(crate) fn with_path<T>(&self, path: &str, body: impl FnOnce() -> T) -> T {
         let saved = std::mem::replace(&mut self.0.borrow_mut().path, vec![path.to_owned()]);
         let result = body();

@@ -44,7 +44,7 @@ pub use dimension::{BATCH, Bindings, Dim};
 pub use dtype::DType;
 pub use error::{Error, Result};
 pub use executor::{Executor, PlanId};
-pub use gradient::{gradients, gradients_from};
+pub use gradient::{GRADIENT, gradients, gradients_from};
 pub use graph::{Graph, Node, NodeId, Value, ValueType};
 pub use operations::Operation;
 pub use profile::{Profile, StepProfile};

@@ -301,20 +301,20 @@ const EXPECTED: &str = r#"%0 = float32 (batch, 4, 4, 1)  input "x"
 %6 = float32 (batch)           sparse_cross_entropy(%5, %1)
 %7 = float32 ()                mean(%6) axes=[0]
 %8 = float32 ()                constant 1
-%9 = float32 (1)               reshape(%8)
-%10 = float32 ()               dimension_size batch
-%11 = float32 (1)              divide(%9, %10)
-%12 = float32 (batch)          broadcast_to(%11)
-%13 = float32 (batch, 1)       reshape(%12)
-%14 = int32 (batch, 3)         iota axis=1
-%15 = int32 (batch)            cast(%1) int32
-%16 = int32 (batch, 1)         reshape(%15)
-%17 = bool (batch, 3)          equal(%16, %14)
-%18 = float32 (batch, 3)       cast(%17) float32
-%19 = float32 (batch, 3)       softmax(%5)
-%20 = float32 (batch, 3)       subtract(%19, %18)
-%21 = float32 (batch, 3)       multiply(%20, %13)
-%22 = float32 (4, 3)           matmul(%3, %21) left transposed                                     # model/dense
+%9 = float32 (1)               reshape(%8)                                                         # gradient
+%10 = float32 ()               dimension_size batch                                                # gradient
+%11 = float32 (1)              divide(%9, %10)                                                     # gradient
+%12 = float32 (batch)          broadcast_to(%11)                                                   # gradient
+%13 = float32 (batch, 1)       reshape(%12)                                                        # gradient
+%14 = int32 (batch, 3)         iota axis=1                                                         # gradient
+%15 = int32 (batch)            cast(%1) int32                                                      # gradient
+%16 = int32 (batch, 1)         reshape(%15)                                                        # gradient
+%17 = bool (batch, 3)          equal(%16, %14)                                                     # gradient
+%18 = float32 (batch, 3)       cast(%17) float32                                                   # gradient
+%19 = float32 (batch, 3)       softmax(%5)                                                         # gradient
+%20 = float32 (batch, 3)       subtract(%19, %18)                                                  # gradient
+%21 = float32 (batch, 3)       multiply(%20, %13)                                                  # gradient
+%22 = float32 (4, 3)           matmul(%3, %21) left transposed                                     # model/dense/gradient
 %23 = float32 ()               constant 0.5
 %24 = float32 (4, 3)           multiply(%22, %23)
 %25 = float32 (4, 3)           subtract(%4, %24)

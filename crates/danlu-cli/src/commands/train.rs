@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use danlu::cpu::measure_peak;
 use danlu::data::files::check_writable;
 use danlu::data::{Dataset, Source, check_labels};
 use danlu::training::{FitOptions, History, Progress};
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::evaluate::{evaluate, to_json};
 use crate::arguments::TrainArguments;
+use crate::bench::profile::ProfileReport;
 use crate::data::{DataSource, has_pixels, pixel_scale};
 use crate::device::{self, Device};
 use crate::failure::{Failure, Result};
@@ -19,48 +21,9 @@ use crate::output::{self, Messages};
 use crate::progress::Watcher;
 use crate::recipe::build::DataShape;
 use crate::recipe::document::Document;
-use crate::recipe::{ModelPart, Recipe, builtin};
+use crate::recipe::{ModelPart, Recipe};
 use crate::run_folder::RunFolder;
-use crate::{interrupt, models};
-
-/// The recipe that a name, a recipe file or a model stands for, after changes.
-///
-/// # Errors
-/// There is no such thing, or a key or value is none.
-pub fn recipe(subject: &str, change: impl FnOnce(&mut Document) -> Result<()>) -> Result<Recipe> {
-    let (mut document, folder) = if let Some(recipe) = builtin::find(subject) {
-        (
-            Document::parse(&format!("built-in recipe {subject}"), recipe.text)?,
-            PathBuf::new(),
-        )
-    } else if subject.ends_with(".toml") {
-        Recipe::open(subject.as_ref())?
-    } else if models::is_model(subject) {
-        let file = models::file(subject)?;
-        let mut document = Document::empty(subject);
-        let stem = file
-            .file_stem()
-            .map(|stem| stem.to_string_lossy().into_owned())
-            .unwrap_or_default();
-        document.set("name", json!(stem), subject)?;
-        document.set(
-            "model",
-            json!({ "file": file.display().to_string() }),
-            subject,
-        )?;
-        document.set("data", json!({}), subject)?;
-        document.set("training", json!({}), subject)?;
-        (document, PathBuf::new())
-    } else if std::path::Path::new(subject).exists() {
-        return Err(Failure::Usage(format!(
-            "`{subject}` is neither a recipe nor a model: a recipe file ends in .toml, a model in .keras or .h5"
-        )));
-    } else {
-        return Err(builtin::get(subject).err().unwrap_or(Failure::ReaderGone));
-    };
-    change(&mut document)?;
-    Recipe::read(document, &folder)
-}
+use crate::{interrupt, models, subject};
 
 fn change(document: &mut Document, arguments: &TrainArguments) -> Result<()> {
     for assignment in &arguments.set {
@@ -126,7 +89,7 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
     let messages = Messages {
         quiet: arguments.quiet,
     };
-    let recipe = recipe(&arguments.subject, |document| change(document, arguments))?;
+    let recipe = subject::recipe(&arguments.subject, |document| change(document, arguments))?;
     if let Some(save) = &arguments.save {
         check_save(save)?;
     }
@@ -192,14 +155,17 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
         json!({ "path": place, "fingerprint": source.fingerprint.to_string() }),
     );
     record.insert("threads".to_owned(), json!(threads));
-    record.insert("isa".to_owned(), json!(isa));
+    record.insert("isa".to_owned(), json!(isa.name()));
     let mut folder = RunFolder::create(&path, &recipe.resolved(), record)?;
     interrupt::finish_batches();
 
     let progress = (!arguments.quiet).then(Progress::stderr);
     let mut watcher = Watcher::new(progress, &mut folder);
+    model.measure(arguments.profile)?;
     let fitted = model.fit(&data, fit_options(&recipe).observer(&mut watcher));
     let (time, examples) = (watcher.training.as_secs_f64(), watcher.examples);
+    let profile = arguments.profile.then(|| model.training_profile());
+    model.measure(false)?;
     interrupt::end_at_once();
     let history = match fitted {
         Ok(history) => history,
@@ -247,6 +213,11 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
         messages.note(&format!("test - {}", shown.join(" - ")));
     }
     messages.note(&format!("saved {}", path.join("model.keras").display()));
+    let profile = profile.map(|profile| ProfileReport {
+        profile,
+        seconds: time,
+        peak: measure_peak(isa, threads),
+    });
     if arguments.json {
         let history: Config = history
             .metrics
@@ -258,7 +229,7 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
         } else {
             0.0
         };
-        return output::json(&json!({
+        let mut report = json!({
             "history": history,
             "test": test_json,
             "model": path.join("model.keras").display().to_string(),
@@ -267,9 +238,16 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
             "threads": threads,
             "seconds": started.elapsed().as_secs_f64(),
             "samples_per_second": rate,
-        }));
+        });
+        if let Some(profile) = profile {
+            report["profile"] = profile.json();
+        }
+        return output::json(&report);
     }
-    Ok(())
+    match profile {
+        Some(profile) => output::data(&profile.text()),
+        None => Ok(()),
+    }
 }
 
 /// What the recipe says of `fit`.

@@ -1,5 +1,6 @@
 //! Compile, fit, evaluate, predict: a step is one program, kept as a plan for each batch size.
 
+mod benchmark;
 mod compile;
 mod data;
 mod evaluate;
@@ -17,12 +18,14 @@ mod progress;
 mod running;
 mod step;
 
+pub use benchmark::Benchmark;
 pub(crate) use compile::Compiled;
 pub use data::{Data, IntoData};
 pub use history::{History, Results};
 pub use observer::{Control, EpochLogs, Logs, Observer, Phase, StepLogs, TrainingStart};
 pub use options::{EvaluateOptions, FitOptions, PredictOptions};
 pub(crate) use plans::PlanCache;
+pub use profile::{LayerTime, OperationTime, Stage, TrainingProfile};
 pub use progress::Progress;
 
 #[cfg(test)]

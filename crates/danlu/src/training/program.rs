@@ -10,6 +10,9 @@ use crate::{Error, Model, Result};
 
 use super::compile::{ITERATION, LEARNING_RATE, slot_name};
 
+/// The path of what makes the optimizer's new values: `optimizer`, then the parameter's layer and name.
+pub(super) const OPTIMIZER: &str = "optimizer";
+
 /// What a program does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -87,7 +90,7 @@ impl Model {
         outputs.push(("loss".to_owned(), loss.clone()));
         let metrics = self.add_metrics(&graph, &y_true, &y_pred, weights.as_ref(), &mut outputs)?;
         let updates = match training {
-            true => graph.scope("optimizer", || self.add_updates(&graph, &loss))?,
+            true => graph.scope(OPTIMIZER, || self.add_updates(&graph, &loss))?,
             false => Vec::new(),
         };
         let inputs: Vec<&Value> = inputs.iter().collect();
@@ -180,7 +183,7 @@ impl Model {
                 gradient,
                 slots,
             };
-            let update = optimizer.update(&step, &parameter)?;
+            let update = graph.scope(name, || optimizer.update(&step, &parameter))?;
             updates.push((name.clone(), update.value));
             updates.extend(names.into_iter().zip(update.slots));
         }
@@ -192,6 +195,19 @@ impl Model {
         compiled.ok_or_else(|| super::compile::not_compiled(action))
     }
 
+    /// The shape and dtype of one example's target, as the loss takes it.
+    pub(super) fn target(&self, action: &'static str) -> Result<(Vec<usize>, DType)> {
+        let loss = &self.require_compiled(action)?.loss;
+        let output = self.output_shape().unwrap_or_default();
+        Ok(match loss.function().takes_class_indices() {
+            true => (
+                output[..output.len().saturating_sub(1)].to_vec(),
+                DType::I32,
+            ),
+            false => (output, DType::F32),
+        })
+    }
+
     /// The program of a training step, or of a prediction, as text that a person can read: one line an operation, with its
     /// shape and layer.
     ///
@@ -199,27 +215,17 @@ impl Model {
     /// The model is not built, or, for a training step, not compiled.
     pub fn graph_text(&self, training: bool) -> Result<String> {
         self.require_built("graph_text")?;
-        let signature = if training {
-            let loss = &self.require_compiled("graph_text")?.loss;
-            let output = self.output_shape().unwrap_or_default();
-            let target = match loss.function().takes_class_indices() {
-                true => (
-                    output[..output.len().saturating_sub(1)].to_vec(),
-                    DType::I32,
-                ),
-                false => (output, DType::F32),
-            };
-            Signature {
+        let signature = match training {
+            true => Signature {
                 mode: Mode::Train,
-                target: Some(target),
+                target: Some(self.target("graph_text")?),
                 weighted: false,
-            }
-        } else {
-            Signature {
+            },
+            false => Signature {
                 mode: Mode::Predict,
                 target: None,
                 weighted: false,
-            }
+            },
         };
         let mut program = self.step_program(&signature)?.program;
         danlu_graph::rewrite::optimize(&mut program)?;

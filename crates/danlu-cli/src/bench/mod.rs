@@ -1,0 +1,7 @@
+//! How fast things run: what `danlu bench` and `danlu train --profile` share.
+
+pub mod measured;
+pub mod operation;
+pub mod profile;
+mod shapes;
+pub mod table;
