@@ -45,7 +45,7 @@ def directions(given, memory_format):
 
     return {
         "forward": lambda: torch.nn.functional.conv2d(x, w, padding=pad),
-        "data_gradient": lambda: backward([True, False, False]),
+        "input_gradient": lambda: backward([True, False, False]),
         "weight_gradient": lambda: backward([False, True, False]),
     }
 
