@@ -27,6 +27,7 @@ def options():
     parser.add_argument("--smoke", action="store_true", help="one short round, to see whether everything runs; its figures mean nothing")
     given = parser.parse_args()
     given.command = shlex.join(["bench/run", *sys.argv[1:]])
+    given.built = not given.danlu
     given.danlu = given.danlu or HERE.parent / "target/release/danlu"
     given.output = given.output or (HERE / "smoke" if given.smoke else HERE)
     given.epochs = (1, 2) if given.smoke else (2, 6)
@@ -115,6 +116,10 @@ def main():
     given = options()
     picked = chosen(given.only)
     given.data = find_data(given.data)
+    try:
+        ours = run([given.danlu, "--version"])[0].strip()
+    except Failed as failure:
+        sys.exit(f"bench/run: {failure}")
     begin = {"time": datetime.datetime.now(datetime.timezone.utc), "load": os.getloadavg()[0], "ticks": report.ticks()}
     if begin["load"] > 0.5:
         say(f"bench/run: the load average is {begin['load']:.1f}: something else is running, and the figures will show it")
@@ -125,10 +130,6 @@ def main():
     if given.peaks:
         gflops = [peak["gflops"] for peak in given.peaks]
         peak = (max(gflops), statistics.median(gflops))
-    try:
-        ours = run([given.danlu, "--version"])[0].strip()
-    except Failed as failure:
-        sys.exit(f"bench/run: {failure}")
     versions = [ours, *sorted({job.version for all_of in jobs.values() for job in all_of.values() if job.version})]
     about, judged = report.facts(given, versions, begin), verdicts(series, peak)
     given.output.mkdir(parents=True, exist_ok=True)

@@ -31,8 +31,9 @@ def run(command, environment=None):
         process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0), errors.seek(0)
         if process.returncode != 0:
-            last = errors.read().strip().splitlines()[-3:]
-            raise Failed(f"{shlex.join(command)} ended with {process.returncode}: {' / '.join(last)}")
+            said = " / ".join(filter(None, map(str.strip, errors.read().splitlines())))
+            said = said if len(said) < 600 else f"{said[:200]} ... {said[-400:]}"
+            raise Failed(f"{shlex.join(command)} ended with {process.returncode}: {said}")
         return output.read(), seconds, usage.ru_maxrss / 1024
 
 

@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import platform
+import statistics
 import subprocess
 from importlib import metadata
 from pathlib import Path
@@ -55,7 +56,7 @@ def facts(given, versions, begin):
     return {
         "date": f"{begin['time']:%Y-%m-%d %H:%M} UTC",
         "minutes": round((datetime.datetime.now(datetime.timezone.utc) - begin["time"]).total_seconds() / 60),
-        "commit": (git("rev-parse", "--short", "HEAD") or "none") + (" with changes" if changed else ""),
+        "commit": (git("rev-parse", "--short", "HEAD") or "none") + (" with changes" if changed else "") + ("" if given.built else "; the binary is another"),
         "command": given.command,
         "machine": machine(),
         "versions": [*versions, f"Python {platform.python_version()}"],
@@ -71,7 +72,7 @@ def number(value):
 
 def table(row, key, series, jobs):
     ours = series.get((row.name, key, "danlu"))
-    yield f"| program | best | median | least - most | best / Danlu's | median / Danlu's | peak MB |"
+    yield "| program | best | median | least - most | best / Danlu's | median / Danlu's | peak MB |"
     yield "|---|---|---|---|---|---|---|"
     for program, job in jobs.items():
         if s := series.get((row.name, key, program)):
@@ -83,6 +84,7 @@ def table(row, key, series, jobs):
 
 
 def markdown(given, about, rows, jobs, series, verdicts, peak, failures):
+    peaks = given.peaks
     smoke = ["", "**A smoke test: these figures mean nothing.**"] if given.smoke else []
     lines = ["# Results", "", "Written by `bench/run`; do not edit.", *smoke, ""]
     lines += [
@@ -103,9 +105,13 @@ def markdown(given, about, rows, jobs, series, verdicts, peak, failures):
         lines.append(f"| {v.what} | {shown[0]} | {shown[1]} | {v.target} | {'not measured' if v.met is None else 'yes' if v.met else '**no**'} |")
     lines += ["", "`met` is judged by the bests. The promises about bits, memory and errors are kept by `cargo test`, not measured here."]
     if peak:
+        lines += ["", f"## The machine's peak: {len(peaks)} measurements by `danlu bench`, spread over the run", "", "| | best | median | least - most |", "|---|---|---|---|"]
+        for key, title in [("gflops", "multiply-adds in registers, GFLOP/s"), ("gigabytes_per_second", "streaming, GB/s")]:
+            values = [one[key] for one in peaks]
+            lines.append(f"| {title} | {max(values):.1f} | {statistics.median(values):.1f} | {min(values):.1f} - {max(values):.1f} |")
         lines += ["", f"Arithmetic limit: {ARTICLE_MFLOP} MFLOP a sample of the article's model over the peak measured in this run, "
                   f"{peak[0]:.1f} GFLOP/s (median {peak[1]:.1f}), is {ARTICLE_MFLOP * 1e3 / peak[0]:.1f} us (median {ARTICLE_MFLOP * 1e3 / peak[1]:.1f})."]  # fmt: skip
-    for row in rows:
+    for row in (row for row in rows if row.name != "peak"):
         lines += ["", f"## {row.title}", "", f"`--only {row.name}`; {row.unit}, {'more' if row.more_is_better else 'less'} is better."]
         for key, title in row.keys.items():
             lines += ["", *([f"**{title}**", ""] if title else []), *table(row, key, series, jobs[row.name])]

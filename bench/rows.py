@@ -76,9 +76,9 @@ def peak():
         return {"arithmetic": output["peak"]["gflops"], "memory": output["peak"]["gigabytes_per_second"]}
 
     command = ["--op", "relu", "--shape", "64x64", "--iterations", "1"]
-    keys = {"arithmetic": "multiply-adds in registers, GFLOP/s", "memory": "streaming, GB/s"}
+    keys = {"arithmetic": "multiply-adds in registers", "memory": "streaming"}
     jobs = {"danlu": lambda given: DanluBench("Danlu", given, command, read)}
-    return Row("peak", "The machine's peak, measured by `danlu bench`", "each", jobs, keys, more_is_better=True)
+    return Row("peak", "The machine's peak", "GFLOP/s and GB/s", jobs, keys, more_is_better=True)
 
 
 ARTICLE = "the article's model (Conv 32 3x3 ReLU, max-pooling 2x2, Dense 128 ReLU, Dense 10)"

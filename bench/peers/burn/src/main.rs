@@ -33,7 +33,9 @@ impl Article {
     }
 
     fn forward(&self, pictures: Tensor<4>) -> Tensor<2> {
-        let x = self.pool.forward(self.relu.forward(self.convolution.forward(pictures)));
+        let x = self
+            .pool
+            .forward(self.relu.forward(self.convolution.forward(pictures)));
         let x = self.relu.forward(self.hidden.forward(x.flatten(1, 3)));
         self.output.forward(x)
     }
@@ -63,8 +65,12 @@ struct Training {
 impl Training {
     fn step(&mut self, model: Article, (pictures, labels): &Batch) -> (Article, Tensor<1>) {
         let size = labels.len();
-        let pictures = Tensor::<4>::from_data(TensorData::new(pictures.clone(), [size, 1, 28, 28]), &self.device);
-        let labels = Tensor::<1, Int>::from_data(TensorData::new(labels.clone(), [size]), &self.device);
+        let pictures = Tensor::<4>::from_data(
+            TensorData::new(pictures.clone(), [size, 1, 28, 28]),
+            &self.device,
+        );
+        let labels =
+            Tensor::<1, Int>::from_data(TensorData::new(labels.clone(), [size]), &self.device);
         let loss = self.loss.forward(model.forward(pictures), labels);
         let gradients = GradientsParams::from_grads(loss.backward(), &model);
         (self.optimizer.step(1e-3, model, gradients), loss.detach())
@@ -75,18 +81,29 @@ impl Training {
 fn option(name: &str, default: usize) -> usize {
     let mut arguments = std::env::args().skip_while(|argument| argument != name);
     match arguments.nth(1) {
-        Some(text) => text.parse().unwrap_or_else(|_| panic!("{name} needs a whole number, not {text}")),
+        Some(text) => text
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} needs a whole number, not {text}")),
         None => default,
     }
 }
 
 fn main() {
-    let (size, steps, passes) = (option("--batch-size", 64), option("--steps", 100), option("--passes", 2));
+    let (size, steps, passes) = (
+        option("--batch-size", 64),
+        option("--steps", 100),
+        option("--passes", 2),
+    );
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let batches: Vec<Batch> = (0..steps.min(100))
         .map(|_| {
-            let pictures = (0..size * 784).map(|_| (random.next() % 256) as f32 / 255.0).collect();
-            (pictures, (0..size).map(|_| (random.next() % 10) as i32).collect())
+            let pictures = (0..size * 784)
+                .map(|_| (random.next() % 256) as f32 / 255.0)
+                .collect();
+            (
+                pictures,
+                (0..size).map(|_| (random.next() % 10) as i32).collect(),
+            )
         })
         .collect();
     let device = Device::flex().autodiff();
@@ -113,5 +130,8 @@ fn main() {
         }
         times.push((begin.elapsed().as_secs_f64() * 1e6 / (steps * size) as f64).to_string());
     }
-    println!(r#"{{"peer": "Burn flex", "version": "Burn 0.22.1", "us_per_sample": [{}]}}"#, times.join(", "));
+    println!(
+        r#"{{"peer": "Burn flex", "version": "Burn 0.22.1", "us_per_sample": [{}]}}"#,
+        times.join(", ")
+    );
 }
