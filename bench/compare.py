@@ -23,13 +23,13 @@ def options():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--python", metavar="PATH", help="an interpreter that has the peers, instead of bench/.venv (or BENCH_PYTHON)")
     parser.add_argument("--danlu", type=Path, help="a binary, instead of building one")
-    parser.add_argument("--output", type=Path, help="folder for RESULTS.md and results.json (default: bench, of a smoke test bench/smoke)")
+    parser.add_argument("--output", type=Path, help="folder for RESULTS.md and results.json (default: bench; of a part or a smoke test bench/partial)")
     parser.add_argument("--smoke", action="store_true", help="one short round, to see whether everything runs; its figures mean nothing")
     given = parser.parse_args()
     given.command = shlex.join(["bench/run", *sys.argv[1:]])
     given.built = not given.danlu
     given.danlu = given.danlu or HERE.parent / "target/release/danlu"
-    given.output = given.output or (HERE / "smoke" if given.smoke else HERE)
+    given.output = given.output or (HERE / "partial" if given.smoke or given.only else HERE)
     given.epochs = (1, 2) if given.smoke else (2, 6)
     given.examples = 6_400 if given.smoke else 60_000
     given.rounds = 1 if given.smoke else given.rounds
@@ -87,7 +87,7 @@ def say(text):
 
 
 def measure(given, rows, jobs):
-    """All rounds: the series by (row, key, program), and why something is missing."""
+    """After each round: its number, the series by (row, key, program), and why something is missing."""
     series, failures = {}, {}
     for number in range(1, given.rounds + 1):
         for row in rows:
@@ -109,7 +109,7 @@ def measure(given, rows, jobs):
                     one.outside = job.best(key)
                 shown = "  ".join(f"{values[key]:.2f}{' ' + key if key else ''}" for key in row.keys)
                 say(f"round {number}/{given.rounds}  {row.name:<14} {job.name:<22} {shown} {row.unit}")
-    return series, failures
+        yield number, series, failures
 
 
 def main():
@@ -125,16 +125,15 @@ def main():
         say(f"bench/run: the load average is {begin['load']:.1f}: something else is running, and the figures will show it")
     rows = [row for row in ROWS if row.name in picked]
     jobs = {row.name: {program: row.jobs[program](given) for program in picked[row.name]} for row in rows}
-    series, failures = measure(given, rows, jobs)
-    peak = None
-    if given.peaks:
-        gflops = [peak["gflops"] for peak in given.peaks]
-        peak = (max(gflops), statistics.median(gflops))
-    versions = [ours, *sorted({job.version for all_of in jobs.values() for job in all_of.values() if job.version})]
-    about, judged = report.facts(given, versions, begin), verdicts(series, peak)
     given.output.mkdir(parents=True, exist_ok=True)
-    (given.output / "RESULTS.md").write_text(report.markdown(given, about, rows, jobs, series, judged, peak, failures))
-    (given.output / "results.json").write_text(report.document(about, rows, jobs, series, judged, given.peaks, failures))
+    # Written after each round: an hour's work is not lost with its last minute.
+    for given.done, series, failures in measure(given, rows, jobs):
+        gflops = [peak["gflops"] for peak in given.peaks]
+        peak = (max(gflops), statistics.median(gflops)) if gflops else None
+        versions = [ours, *sorted({job.version for all_of in jobs.values() for job in all_of.values() if job.version})]
+        about, judged = report.facts(given, versions, begin), verdicts(series, peak)
+        (given.output / "RESULTS.md").write_text(report.markdown(given, about, rows, jobs, series, judged, peak, failures))
+        (given.output / "results.json").write_text(report.document(about, jobs, series, judged, given.peaks, failures))
     print((given.output / "RESULTS.md").read_text())
     if failures:
         say("".join(f"!!! NOT MEASURED: {name}, {why}\n" for name, why in failures.items()))

@@ -94,7 +94,7 @@ def markdown(given, about, rows, jobs, series, verdicts, peak, failures):
         f"- Machine: {about['machine']}",
         f"- Versions: {'; '.join(about['versions'])}",
         f"- Command: `{about['command']}`",
-        f"- {given.threads} threads unless said, f32, {given.rounds} rounds, the programs of a row alternating within each",
+        f"- {given.threads} threads unless said, f32, {given.done} round{'s' * (given.done > 1)}, the programs of a row alternating within each",
     ]
     lines += [f"- {difference}" for difference in about["differs"]]
     if failures:
@@ -127,7 +127,7 @@ def markdown(given, about, rows, jobs, series, verdicts, peak, failures):
     return "\n".join(lines) + "\n"
 
 
-def document(about, rows, jobs, series, verdicts, peaks, failures):
+def document(about, jobs, series, verdicts, peaks, failures):
     """results.json."""
     measurements = [
         {"row": row, "key": key, "program": program, "name": s.name, "unit": s.unit, "best": s.best, "median": s.median, "values": s.values}
