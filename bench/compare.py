@@ -1,39 +1,57 @@
-"""Danlu and its peers on the article's model, alternating, in one run; writes RESULTS.md. Started by bench/run.
-
-Danlu is timed from outside: (best 6-epoch command - best 2-epoch command) / 4 epochs, so that starting, loading, testing
-and saving cancel out. A peer's time is that of its epochs after the first, measured inside its process.
-"""
+"""Danlu and its peers in one run, alternating; writes RESULTS.md and results.json. Started by bench/run."""
 
 import argparse
 import datetime
-import json
 import os
-import platform
 import shlex
 import statistics
-import subprocess
 import sys
-import tempfile
-import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
-EXAMPLES = 60_000
-SHORT, LONG = 2, 6
+import report
+from programs import HERE, Failed, run
+from rows import ROWS
+from verdicts import verdicts
 
 
 def options():
     parser = argparse.ArgumentParser(prog="bench/run", description=__doc__)
-    parser.add_argument("--data", type=Path, help="folder with MNIST's IDX files (default: $DANLU_DATA/mnist, then the user's cache)")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--data", type=Path, help="folder with MNIST's IDX files (default: $DANLU_DATA/mnist, then the user's cache)")
+    parser.add_argument("--only", metavar="ROW[:PROGRAM],...", help=f"rows: {', '.join(row.name for row in ROWS)}; programs: danlu, keras, torch, ...")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--peer-epochs", type=int, default=3, help="epochs of a peer in each round; the first warms up")
-    parser.add_argument("--only", default="danlu,keras,torch", help="which to run, by comma")
-    parser.add_argument("--danlu", type=Path, default=ROOT / "target/release/danlu", help="the binary")
-    parser.add_argument("--output", type=Path, default=HERE / "RESULTS.md")
-    return parser.parse_args()
+    parser.add_argument("--python", metavar="PATH", help="an interpreter that has the peers, instead of bench/.venv (or BENCH_PYTHON)")
+    parser.add_argument("--danlu", type=Path, help="a binary, instead of building one")
+    parser.add_argument("--output", type=Path, help="folder for RESULTS.md and results.json (default: bench; of a part or a smoke test bench/partial)")
+    parser.add_argument("--smoke", action="store_true", help="one short round, to see whether everything runs; its figures mean nothing")
+    given = parser.parse_args()
+    given.command = shlex.join(["bench/run", *sys.argv[1:]])
+    given.built = not given.danlu
+    given.danlu = given.danlu or HERE.parent / "target/release/danlu"
+    given.output = given.output or (HERE / "partial" if given.smoke or given.only else HERE)
+    given.epochs = (1, 2) if given.smoke else (2, 6)
+    given.examples = 6_400 if given.smoke else 60_000
+    given.rounds = 1 if given.smoke else given.rounds
+    given.peaks = []
+    if given.rounds < 1 or given.threads < 1:
+        parser.error("--rounds and --threads must be at least 1")
+    return given
+
+
+def chosen(only):
+    """The jobs to make, {row: [program]}."""
+    everything = {row.name: list(row.jobs) for row in ROWS}
+    if not only:
+        return everything
+    picked = {"peak": everything["peak"]}  # the limit is told with every row
+    for word in only.split(","):
+        row, _, program = word.partition(":")
+        if row not in everything or program and program not in everything[row]:
+            known = ", ".join(f"{name} ({' '.join(programs)})" for name, programs in everything.items())
+            sys.exit(f"bench/run: --only does not know `{word}`; rows and programs: {known}")
+        picked[row] = [p for p in everything[row] if p in picked.get(row, []) or p == program or not program]
+    return {name: picked[name] for name in everything if name in picked}
 
 
 def find_data(given):
@@ -45,144 +63,81 @@ def find_data(given):
     sys.exit(f"bench/run: no MNIST in {', '.join(map(str, places))}; README.md says which four files to put where")
 
 
-def run(command):
-    """Runs to the end: standard output, wall seconds, peak megabytes of that process."""
-    with tempfile.TemporaryFile("w+") as output:
-        begin = time.perf_counter()
-        process = subprocess.Popen([str(c) for c in command], stdout=output, stderr=subprocess.PIPE, text=True)
-        errors = process.stderr.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - begin
-        process.returncode = os.waitstatus_to_exitcode(status)
-        output.seek(0)
-        if process.returncode != 0:
-            sys.exit(f"bench/run: {shlex.join(map(str, command))}\nended with {process.returncode}:\n{errors[-2000:]}")
-        return output.read(), seconds, usage.ru_maxrss / 1024
+@dataclass
+class Series:
+    """The rounds' numbers of one program."""
 
+    name: str
+    unit: str
+    more_is_better: bool
+    values: list = field(default_factory=list)
+    outside: float | None = None  # a best that is not that of the values
 
-class Danlu:
-    name = "Danlu"
-
-    def __init__(self, given, data):
-        self.given, self.data = given, data
-        self.wall = {SHORT: [], LONG: []}
-        self.inside, self.megabytes = [], []
-        self.version = run([given.danlu, "--version"])[0].strip()
-
-    def round(self):
-        for epochs in (SHORT, LONG):
-            with tempfile.TemporaryDirectory() as folder:
-                output, seconds, megabytes = run(
-                    [self.given.danlu, "train", "mnist", "--validation-split", "0", "--epochs", epochs, "--json", "--quiet",
-                     "--batch-size", self.given.batch_size, "--threads", self.given.threads, "--data", self.data,
-                     "--out", Path(folder) / "run"]
-                )
-            self.wall[epochs].append(seconds)
-            self.megabytes.append(megabytes)
-        self.inside.append(1e6 / json.loads(output)["samples_per_second"])
-        return self.rounds()[-1]
-
-    def rounds(self):
-        """Per round; noise of the short command enters each."""
-        return [(b - a) / ((LONG - SHORT) * EXAMPLES) * 1e6 for a, b in zip(self.wall[SHORT], self.wall[LONG])]
-
+    @property
     def best(self):
-        return (min(self.wall[LONG]) - min(self.wall[SHORT])) / ((LONG - SHORT) * EXAMPLES) * 1e6
+        return self.outside if self.outside is not None else (max if self.more_is_better else min)(self.values)
+
+    @property
+    def median(self):
+        return statistics.median(self.values)
 
 
-class Peer:
-    def __init__(self, given, data, script):
-        self.command = [sys.executable, HERE / "peers" / script, "--data", data, "--batch-size", given.batch_size,
-                        "--epochs", given.peer_epochs, "--threads", given.threads]
-        self.name = self.version = script
-        self.epochs, self.megabytes = [], []
-
-    def round(self):
-        output, _, megabytes = run(self.command)
-        result = json.loads(output.strip().splitlines()[-1])
-        self.name, self.version = result["peer"], result["version"]
-        self.epochs.append(min(result["epoch_us_per_sample"][1:]))
-        self.megabytes.append(megabytes)
-        return self.epochs[-1]
-
-    def rounds(self):
-        return self.epochs
-
-    def best(self):
-        return min(self.epochs)
+def say(text):
+    print(text, file=sys.stderr, flush=True)
 
 
-def machine():
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    facts = dict(reversed([map(str.strip, line.split(":", 1)) for line in lines if ":" in line]))
-    flags = facts.get("flags", "").split()
-    isa = [name for flag, name in [("avx2", "AVX2"), ("fma", "FMA"), ("avx512f", "AVX-512")] if flag in flags]
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-    return (f"{facts.get('model name', platform.processor() or platform.machine())} (family {facts.get('cpu family', '?')}, "
-            f"model {facts.get('model', '?')}), {os.cpu_count()} cores, {', '.join(isa) or platform.machine()}, "
-            f"{memory:.0f} GiB, {platform.system()} {platform.release()}")
-
-
-def text(given, measured):
-    commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    # Markdown written by this script does not make a commit a different one.
-    changed = subprocess.run(["git", "-C", ROOT, "status", "--porcelain", "--untracked-files=no", "--", "crates", "Cargo.lock", "Cargo.toml"],
-                             capture_output=True, text=True).stdout.strip()
-    ours = next((m for m in measured if isinstance(m, Danlu)), None)
-    rows = []
-    for m in measured:
-        ratio = f"{m.best() / ours.best():.2f}" if ours else "-"
-        ratio_median = f"{statistics.median(m.rounds()) / statistics.median(ours.rounds()):.2f}" if ours else "-"
-        rows.append(f"| {m.name} | {m.best():.1f} | {statistics.median(m.rounds()):.1f} | {min(m.rounds()):.1f} - {max(m.rounds()):.1f} "
-                    f"| {ratio} | {ratio_median} | {max(m.megabytes):.0f} |")
-    lines = [
-        "# Results",
-        "",
-        "Written by `bench/run`; do not edit.",
-        "",
-        f"- Date: {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}",
-        f"- Commit: {commit or 'none'}{' with changes' if changed else ''}",
-        f"- Machine: {machine()}",
-        f"- Versions: {'; '.join(m.version for m in measured)}; Python {platform.python_version()}",
-        f"- Command: `bench/run --rounds {given.rounds} --threads {given.threads} --batch-size {given.batch_size} "
-        f"--peer-epochs {given.peer_epochs} --only {given.only}`",
-        "",
-        "## Training the article's model on MNIST",
-        "",
-        "Conv2D 32 3x3 ReLU, max-pooling 2x2, Flatten, Dense 128 ReLU, Dense 10; Adam, f32, data in memory, shuffled, with loss and accuracy.",
-        f"Microseconds per sample on {given.threads} threads, batch {given.batch_size}; {given.rounds} rounds, alternating.",
-        "",
-        "| program | best | median | spread | best / Danlu's | median / Danlu's | peak MB of the process |",
-        "|---|---|---|---|---|---|---|",
-        *rows,
-        "",
-        f"Danlu is timed from outside: (best command of {LONG} epochs - best command of {SHORT}) / {(LONG - SHORT) * EXAMPLES:,}; its median and spread are "
-        "of the rounds' own differences. Peers: the best epoch of a round after its first, measured inside the process.",
-    ]
-    if ours:
-        lines += ["", f"By `samples_per_second` of its own output, Danlu took {min(ours.inside):.1f} (best), {statistics.median(ours.inside):.1f} (median)."]
-    return "\n".join(lines) + "\n"
+def measure(given, rows, jobs):
+    """After each round: its number, the series by (row, key, program), and why something is missing."""
+    series, failures = {}, {}
+    for number in range(1, given.rounds + 1):
+        for row in rows:
+            for program, job in jobs[row.name].items():
+                name = f"{row.name}:{program}"
+                if name in failures:
+                    continue
+                try:
+                    values = job.measure()
+                    if missing := [key for key in row.keys if key not in values]:
+                        raise Failed(f"it gave {', '.join(values)}, but not {', '.join(missing)}")
+                except (Failed, KeyError, ValueError) as failure:
+                    failures[name] = f"round {number}: {failure if isinstance(failure, Failed) else repr(failure)}"
+                    say(f"\n!!! NOT MEASURED: {name}, {failures[name]}\n")
+                    continue
+                for key in row.keys:
+                    one = series.setdefault((row.name, key, program), Series(job.name, row.unit, row.more_is_better))
+                    one.values.append(values[key])
+                    one.outside = job.best(key)
+                shown = "  ".join(f"{values[key]:.2f}{' ' + key if key else ''}" for key in row.keys)
+                say(f"round {number}/{given.rounds}  {row.name:<14} {job.name:<22} {shown} {row.unit}")
+        yield number, series, failures
 
 
 def main():
     given = options()
-    data = find_data(given.data)
-    makers = {
-        "danlu": lambda: Danlu(given, data),
-        "keras": lambda: Peer(given, data, "keras_mnist.py"),
-        "torch": lambda: Peer(given, data, "torch_mnist.py"),
-    }
-    names = given.only.split(",")
-    if unknown := [n for n in names if n not in makers]:
-        sys.exit(f"bench/run: --only knows {', '.join(makers)}, not {', '.join(unknown)}")
-    if given.rounds < 1 or given.peer_epochs < 2:
-        sys.exit("bench/run: --rounds must be at least 1 and --peer-epochs at least 2")
-    measured = [makers[n]() for n in names]
-    for number in range(1, given.rounds + 1):
-        for m in measured:
-            print(f"round {number}/{given.rounds}  {m.name:<22} {m.round():8.1f} us/sample", file=sys.stderr, flush=True)
-    given.output.write_text(text(given, measured))
-    print(given.output.read_text())
+    picked = chosen(given.only)
+    given.data = find_data(given.data)
+    try:
+        ours = run([given.danlu, "--version"])[0].strip()
+    except Failed as failure:
+        sys.exit(f"bench/run: {failure}")
+    begin = {"time": datetime.datetime.now(datetime.timezone.utc), "load": os.getloadavg()[0], "ticks": report.ticks()}
+    if begin["load"] > 0.5:
+        say(f"bench/run: the load average is {begin['load']:.1f}: something else is running, and the figures will show it")
+    rows = [row for row in ROWS if row.name in picked]
+    jobs = {row.name: {program: row.jobs[program](given) for program in picked[row.name]} for row in rows}
+    given.output.mkdir(parents=True, exist_ok=True)
+    # Written after each round: an hour's work is not lost with its last minute.
+    for given.done, series, failures in measure(given, rows, jobs):
+        gflops = [peak["gflops"] for peak in given.peaks]
+        peak = (max(gflops), statistics.median(gflops)) if gflops else None
+        versions = [ours, *sorted({job.version for all_of in jobs.values() for job in all_of.values() if job.version})]
+        about, judged = report.facts(given, versions, begin), verdicts(series, peak)
+        (given.output / "RESULTS.md").write_text(report.markdown(given, about, rows, jobs, series, judged, peak, failures))
+        (given.output / "results.json").write_text(report.document(about, jobs, series, judged, given.peaks, failures))
+    print((given.output / "RESULTS.md").read_text())
+    if failures:
+        say("".join(f"!!! NOT MEASURED: {name}, {why}\n" for name, why in failures.items()))
+        sys.exit(1)
 
 
 main()

@@ -1,21 +1,23 @@
-"""What the peers' scripts share: options, MNIST in memory, and the line of JSON that they print."""
+"""What the peers' training scripts share: options, MNIST in memory, and the line of JSON that they print."""
 
 import argparse
 import gzip
 import json
-import resource
 from pathlib import Path
 
 import numpy as np
 
+WARM_UP = 3_000  # examples trained on before the clock starts: compiling, allocating, caches
 
-def options():
+
+def options(models):
     parser = argparse.ArgumentParser()
+    parser.add_argument("--model", choices=sorted(models), default="article")
     parser.add_argument("--data", type=Path, required=True, help="folder with MNIST's IDX files, plain or gzipped")
     parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=2, help="each is timed; some steps before them are not")
+    parser.add_argument("--examples", type=int, default=60_000, help="of an epoch")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--evaluate", action="store_true", help="test accuracy too")
     return parser.parse_args()
 
 
@@ -27,20 +29,12 @@ def idx(folder, name):
     return np.frombuffer(raw, np.uint8, offset=4 + 4 * axes).reshape(shape)
 
 
-def load(folder, part="train"):
-    """(n, 28, 28) u8 and (n,) i64."""
-    return idx(folder, f"{part}-images-idx3-ubyte"), idx(folder, f"{part}-labels-idx1-ubyte").astype(np.int64)
+def load(folder, examples):
+    """(n, 28, 28) f32 from 0 to 1 and (n,) i64."""
+    images, labels = idx(folder, "train-images-idx3-ubyte"), idx(folder, "train-labels-idx1-ubyte")
+    return images[:examples].astype(np.float32) / 255, labels[:examples].astype(np.int64)
 
 
-def report(peer, version, epoch_seconds, examples, accuracy=None):
-    print(
-        json.dumps(
-            {
-                "peer": peer,
-                "version": version,
-                "epoch_us_per_sample": [s / examples * 1e6 for s in epoch_seconds],
-                "test_accuracy": accuracy,
-                "peak_megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-            }
-        )
-    )
+def report(peer, version, epoch_seconds, examples, loss):
+    """`loss` is the last epoch's: a peer that does not learn is not measured, it is broken."""
+    print(json.dumps({"peer": peer, "version": version, "us_per_sample": [s / examples * 1e6 for s in epoch_seconds], "loss": loss}))
