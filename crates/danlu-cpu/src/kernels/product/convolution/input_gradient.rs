@@ -7,6 +7,7 @@ use super::super::panels::Steps;
 use super::super::{Epilogue, ImageOperand, Target};
 use super::correlation::{Correlation, Geometry, Weights};
 use super::image::Images;
+use super::scatter::ScatterPlan;
 use super::shape::{Convolution2dShape, ShapeError};
 use crate::kernels::pooling::Pool2d;
 use crate::simd::Isa;
@@ -16,7 +17,14 @@ use crate::threads::Pool;
 #[derive(Debug)]
 pub struct ConvolutionInputGradientPlan {
     shape: Convolution2dShape,
-    correlation: Correlation,
+    method: Method,
+}
+
+/// How it is computed: the shape decides.
+#[derive(Debug)]
+enum Method {
+    Correlation(Correlation),
+    Scatter(ScatterPlan),
 }
 
 impl ConvolutionInputGradientPlan {
@@ -43,6 +51,10 @@ impl ConvolutionInputGradientPlan {
         pooled: Option<Pool2d>,
     ) -> Result<ConvolutionInputGradientPlan, ShapeError> {
         shape.validate()?;
+        if ScatterPlan::pays(isa, &shape) {
+            let method = Method::Scatter(ScatterPlan::new(isa, shape, threads, pooled));
+            return Ok(ConvolutionInputGradientPlan { shape, method });
+        }
         let output = [shape.height, shape.width];
         let extent: [usize; 2] =
             std::array::from_fn(|axis| (shape.kernel[axis] - 1) * shape.dilation[axis]);
@@ -91,7 +103,7 @@ impl ConvolutionInputGradientPlan {
         };
         Ok(ConvolutionInputGradientPlan {
             shape,
-            correlation: Correlation::new(isa, geometry, weights, threads),
+            method: Method::Correlation(Correlation::new(isa, geometry, weights, threads)),
         })
     }
 
@@ -102,12 +114,18 @@ impl ConvolutionInputGradientPlan {
 
     /// Scratch that a run needs.
     pub fn scratch_bytes(&self) -> usize {
-        self.correlation.scratch_bytes()
+        match &self.method {
+            Method::Correlation(correlation) => correlation.scratch_bytes(),
+            Method::Scatter(scatter) => scatter.scratch_bytes(),
+        }
     }
 
     /// Elements of the largest tile that an epilogue is given; tiles need not be parts of the whole result.
     pub fn tile_elements(&self) -> Option<usize> {
-        Some(self.correlation.tile_elements())
+        Some(match &self.method {
+            Method::Correlation(correlation) => correlation.tile_elements(),
+            Method::Scatter(scatter) => scatter.tile_elements(),
+        })
     }
 
     /// Computes `dx` from `dy` and the weights. Tiles are full-width: `[batch * height * width, channels]`.
@@ -124,10 +142,15 @@ impl ConvolutionInputGradientPlan {
         scratch: *mut u8,
         epilogue: Epilogue,
     ) {
+        let (dy, dx) = (dy.into(), dx.into());
         // SAFETY: passed on from the caller.
         unsafe {
-            self.correlation
-                .run(pool, dy.into(), weights, dx.into(), scratch, epilogue);
+            match &self.method {
+                Method::Correlation(correlation) => {
+                    correlation.run(pool, dy, weights, dx, scratch, epilogue);
+                }
+                Method::Scatter(plan) => plan.run(pool, dy, weights, dx, scratch, epilogue),
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ mod correlation;
 mod forward;
 mod image;
 mod input_gradient;
+mod scatter;
 mod shape;
 mod weight_gradient;
 
