@@ -8,10 +8,15 @@ use danlu::model::LoadOptions;
 
 use crate::failure::{Failure, Result};
 
+/// What a checkpoint in a run folder describes its model in; weights and optimizer state lie beside it.
+const CHECKPOINT: &str = "model.json";
+
 /// Whether a word on the command line means a model rather than a recipe.
 pub fn is_model(text: &str) -> bool {
     let path = Path::new(text);
-    path.is_dir() || ["keras", "h5", "hdf5", "safetensors"].contains(&extension(path).as_str())
+    path.is_dir()
+        || path.ends_with(CHECKPOINT)
+        || ["keras", "h5", "hdf5", "safetensors"].contains(&extension(path).as_str())
 }
 
 /// A path's extension in small letters.
@@ -20,7 +25,8 @@ pub fn extension(path: &Path) -> String {
     extension.to_string_lossy().to_lowercase()
 }
 
-/// The file that a path to a model means: itself, or what a run folder holds.
+/// The file that a path to a model means: itself, or what a run folder holds, which is a checkpoint's description where
+/// there is no finished model.
 ///
 /// # Errors
 /// There is none, or only weights.
@@ -31,7 +37,7 @@ pub fn file(text: &str) -> Result<PathBuf> {
             "model.keras",
             "best/model.json",
             "last/model.json",
-            "model.json",
+            CHECKPOINT,
         ];
         return places.iter().map(|place| path.join(place)).find(|file| file.is_file()).ok_or_else(|| {
             Failure::Usage(format!(
@@ -68,16 +74,35 @@ pub fn file(text: &str) -> Result<PathBuf> {
 /// It is not there, or cannot be read.
 pub fn load(text: &str, executor: Box<dyn Executor>, optimizer_state: bool) -> Result<Model> {
     let file = file(text)?;
-    if let (Some("model.json"), Some(folder)) = (
-        file.file_name().and_then(|name| name.to_str()),
-        file.parent(),
-    ) {
-        return checkpoint(folder, executor);
+    if let Some(folder) = checkpoint_folder(&file) {
+        return checkpoint(folder, executor, optimizer_state);
     }
     let options = LoadOptions::new()
         .optimizer_state(optimizer_state)
         .executor(executor);
     Model::load_with(&file, options).map_err(|error| in_file(&file, error))
+}
+
+/// Loads the weights alone into a model, from a file of weights, a model or a run folder.
+///
+/// # Errors
+/// There are none, they cannot be read, or they are those of another model.
+pub fn load_weights(model: &mut Model, text: &str) -> Result<()> {
+    let path = Path::new(text);
+    let mut file = match extension(path) == "safetensors" {
+        true => path.to_path_buf(),
+        false => file(text)?,
+    };
+    if let Some(folder) = checkpoint_folder(&file) {
+        file = folder.join("weights.safetensors");
+    }
+    let loaded = model.load_weights(&file);
+    loaded.map_err(|error| in_file(&file, error))
+}
+
+/// The folder of the checkpoint that a file describes, if it does.
+fn checkpoint_folder(file: &Path) -> Option<&Path> {
+    file.parent().filter(|_| file.ends_with(CHECKPOINT))
 }
 
 /// An error about what stands in a file, with the file; errors of reading name it already.
@@ -92,8 +117,12 @@ pub fn in_file(file: &Path, error: danlu::Error) -> Failure {
 ///
 /// # Errors
 /// A file of it is missing or damaged.
-pub fn checkpoint(folder: &Path, executor: Box<dyn Executor>) -> Result<Model> {
-    let path = folder.join("model.json");
+pub fn checkpoint(
+    folder: &Path,
+    executor: Box<dyn Executor>,
+    optimizer_state: bool,
+) -> Result<Model> {
+    let path = folder.join(CHECKPOINT);
     let damaged =
         |error: String| Failure::Failed(format!("cannot read `{}`: {error}", path.display()));
     let text = std::fs::read_to_string(&path).map_err(|error| damaged(error.to_string()))?;
@@ -108,10 +137,16 @@ pub fn checkpoint(folder: &Path, executor: Box<dyn Executor>) -> Result<Model> {
     if let Some(metadata) = description["danlu"].as_object() {
         *model.metadata_mut() = metadata.clone();
     }
-    model.load_weights(folder.join("weights.safetensors"))?;
-    let optimizer = danlu::files::safetensors::read_tensors(folder.join("optimizer.safetensors"))?;
-    if model.is_compiled() && !optimizer.is_empty() {
-        model.set_named_optimizer_state(&optimizer)?;
+    let file = folder.join("weights.safetensors");
+    let loaded = model.load_weights(&file);
+    loaded.map_err(|error| in_file(&file, error))?;
+    if optimizer_state && model.is_compiled() {
+        let file = folder.join("optimizer.safetensors");
+        let state = danlu::files::safetensors::read_tensors(&file)?;
+        if !state.is_empty() {
+            let set = model.set_named_optimizer_state(&state);
+            set.map_err(|error| in_file(&file, error))?;
+        }
     }
     Ok(model)
 }

@@ -158,9 +158,30 @@ fn converted_and_continued_models() {
     assert!(loss(&more["test"]) < loss(&before));
     // A run folder without its model, as after a crash: the checkpoint has the optimizer's state as well.
     std::fs::remove_file(place.path("d/model.keras")).unwrap();
-    place.good("train d --data digits --epochs 1 --quiet --out f");
-    assert_eq!(
-        place.read("f/final.safetensors"),
-        place.read("e/final.safetensors")
-    );
+    for (model, out) in [("d", "f"), ("d/last", "g"), ("d/best/model.json", "h")] {
+        place.good(&format!(
+            "train {model} --data digits --epochs 1 --quiet --out {out}"
+        ));
+        let weights = place.read(&format!("{out}/final.safetensors"));
+        assert!(weights == place.read("e/final.safetensors"), "{model}");
+    }
+    // What every other command makes of it.
+    place.good("convert d/best again.keras");
+    for model in ["d", "d/best", "d/last", "again.keras"] {
+        let after = place.json(&format!("evaluate {model} --data digits --json --quiet"));
+        assert_eq!(after, before, "{model}");
+    }
+    place.write("x.idx", idx(&[3, 8, 8], &pixels(3, 64)));
+    let outputs = |model: &str| place.json(&format!("predict {model} x.idx --json"));
+    assert_eq!(outputs("d/best"), outputs("again.keras"));
+    for (init, out) in [("d", "i"), ("d/last/weights.safetensors", "j")] {
+        place.good(&format!(
+            "train digits --init {init} --epochs 1 --quiet --out {out}"
+        ));
+    }
+    assert!(place.read("i/final.safetensors") == place.read("j/final.safetensors"));
+    std::fs::remove_file(place.path("d/last/optimizer.safetensors")).unwrap();
+    place.good("evaluate d/last --data digits --quiet");
+    let error = place.bad_training("d/last --data digits --epochs 1", 1);
+    assert!(error.contains("optimizer.safetensors"), "{error}");
 }

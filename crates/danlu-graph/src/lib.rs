@@ -47,7 +47,7 @@ pub use executor::{Executor, PlanId};
 pub use gradient::{GRADIENT, gradients, gradients_from};
 pub use graph::{Graph, Node, NodeId, Value, ValueType};
 pub use operations::Operation;
-pub use profile::{Profile, StepProfile};
+pub use profile::{OperationProfile, Profile, StepProfile};
 pub use program::Program;
 pub use shape::Shape;
 pub use tensor::{Tensor, TensorData};

@@ -1,12 +1,19 @@
 //! Where the time of a plan goes, as an executor measures it.
 
-/// One step of a plan: one kernel, for one operation or several fused ones.
+/// One operation of a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperationProfile {
+    /// The operation's name.
+    pub name: String,
+    /// The path that the graph gave it: the layer, `conv2d/gradient`, `optimizer/conv2d/kernel`; empty for what belongs to none.
+    pub path: String,
+}
+
+/// One step of a plan: one kernel, for one operation or several fused ones, which may belong to several layers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StepProfile {
-    /// The path of the layer whose result the step makes; empty for what belongs to none.
-    pub layer: String,
-    /// The names of the operations, in order.
-    pub operations: Vec<String>,
+    /// The operations, in order.
+    pub operations: Vec<OperationProfile>,
     /// Time spent, over all runs.
     pub nanoseconds: u64,
     /// Multiplications, additions and other functions of one element, of one run.

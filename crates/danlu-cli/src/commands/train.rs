@@ -305,12 +305,7 @@ fn make_model(
         }
     };
     if let Some(init) = &recipe.init {
-        let file = match models::extension(init) == "safetensors" {
-            true => init.clone(),
-            false => models::file(&init.display().to_string())?,
-        };
-        let loaded = model.load_weights(&file);
-        loaded.map_err(|error| models::in_file(&file, error))?;
+        models::load_weights(&mut model, &init.display().to_string())?;
     }
     Ok(model)
 }
@@ -384,7 +379,7 @@ fn interrupted(
 ) -> Result<()> {
     let last = folder.path().join("last");
     let text = if last.join("state.json").is_file() {
-        let model = models::checkpoint(&last, device::open(&arguments.device)?.executor)?;
+        let model = models::checkpoint(&last, device::open(&arguments.device)?.executor, true)?;
         model.save(folder.path().join("model.keras"))?;
         model.save_weights(folder.path().join("final.safetensors"))?;
         format!(

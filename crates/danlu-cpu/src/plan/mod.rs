@@ -15,7 +15,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use danlu_graph::{
-    Bindings, DType, NodeId, Operation, Profile, Program, Result, StepProfile, rewrite,
+    Bindings, DType, NodeId, Operation, OperationProfile, Profile, Program, Result, StepProfile,
+    rewrite,
 };
 
 use crate::buffer::{Buffer, aligned};
@@ -112,7 +113,10 @@ impl Plan {
         self.steps
             .iter()
             .map(|Planned { profile, .. }| {
-                format!("{}: {}", profile.layer, profile.operations.join("+"))
+                let operations = &profile.operations;
+                let names: Vec<&str> = operations.iter().map(|one| one.name.as_str()).collect();
+                let path = operations.last().map_or("", |last| last.path.as_str());
+                format!("{path}: {}", names.join("+"))
             })
             .collect()
     }
@@ -534,16 +538,16 @@ impl<'a> Planner<'a> {
         Ok(block)
     }
 
-    /// What a profile says of a group's step: its operations, the layer of the last, what it costs.
+    /// What a profile says of a group's step: its operations, where they come from, what it costs.
     fn profile(&self, group: usize) -> StepProfile {
-        let members = &self.groups.groups[group].members;
-        let path = members.last().map(|&member| &*self.nodes[member].path);
+        let members = self.groups.groups[group].members.iter();
         let cost = self.cost(group);
         StepProfile {
-            layer: path.unwrap_or_default().to_owned(),
             operations: members
-                .iter()
-                .map(|&member| self.nodes[member].operation.name())
+                .map(|&member| OperationProfile {
+                    name: self.nodes[member].operation.name(),
+                    path: (*self.nodes[member].path).to_owned(),
+                })
                 .collect(),
             nanoseconds: 0,
             flops: cost.flops,

@@ -7,13 +7,13 @@
 //! its claimed slots are done, so what a claim reads is alive.
 //!
 //! Idle workers spin for a bounded time and then park. No more workers are woken than the machine runs at once: with more threads than
-//! cores the surplus sleeps, and its slots are taken by those awake. Nothing is allocated in a run.
+//! cores the surplus sleeps, and its slots are taken by those awake. A pool is there when all its workers have started; in a run nothing is allocated.
 
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
@@ -133,16 +133,25 @@ impl Pool {
             taken: AtomicU64::new(0),
         });
         let mut handles = Vec::with_capacity(threads - 1);
+        // Nothing is sent: that every sender is gone says that every worker runs.
+        let (starting, started) = mpsc::channel::<()>();
         for slot in 1..threads {
             let shared = Arc::clone(&shared);
+            let starting = starting.clone();
             let spawned = std::thread::Builder::new()
                 .name(format!("danlu-worker-{slot}"))
-                .spawn(move || shared.serve(slot));
+                .spawn(move || {
+                    drop(starting);
+                    shared.serve(slot);
+                });
             match spawned {
                 Ok(handle) => handles.push(handle),
                 Err(_) => break,
             }
         }
+        drop(starting);
+        // A thread allocates when it starts, which the system may put off until regions have long been running.
+        let _ = started.recv();
         let unpark = handles
             .iter()
             .map(|handle| handle.thread().clone())

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use danlu_graph::operations::{BinaryKind, CompareKind, UnaryKind};
-use danlu_graph::{GRADIENT, Profile, StepProfile};
+use danlu_graph::{GRADIENT, OperationProfile, Profile, StepProfile};
 
 use crate::{Model, Result};
 
@@ -149,7 +149,7 @@ impl TrainingProfile {
                 let time = OperationTime {
                     layer,
                     stage,
-                    operations: step.operations.clone(),
+                    operations: step.operations.iter().map(|one| one.name.clone()).collect(),
                     seconds: seconds(step.nanoseconds),
                     flops: step.flops * plan.runs,
                     bytes: step.bytes * plan.runs,
@@ -217,29 +217,43 @@ fn places(steps: &[StepProfile]) -> Vec<(String, Stage)> {
     places
 }
 
+/// A step belongs to the layer of what costs most in it: the first operation that is more than a function of one element.
+/// What follows that while it is in cache may belong to the next layer. A step of such functions alone belongs to the last.
 fn place(step: &StepProfile) -> (String, Stage) {
-    let path = step.layer.as_str();
-    let without_last = |path: &str| {
-        path.rsplit_once('/')
-            .map_or("", |(layer, _)| layer)
-            .to_owned()
+    let Some(last) = step.operations.last() else {
+        return (String::new(), Stage::Forward);
     };
-    if path == OPTIMIZER {
-        return (path.to_owned(), Stage::Update);
+    let mut operations = step.operations.iter();
+    let main = operations.find(|one| !is_elementwise(&one.name));
+    let main = main.unwrap_or(last);
+    let layer = layer(&main.path).to_owned();
+    let updates = |one: &OperationProfile| parameter(&one.path).is_some();
+    let stage = match updates(last) {
+        true if step.operations.iter().all(updates) => Stage::Update,
+        true => Stage::BackwardAndUpdate,
+        false if main.path.rsplit('/').next() == Some(GRADIENT) => Stage::Backward,
+        false => Stage::Forward,
+    };
+    (layer, stage)
+}
+
+/// Of a path in the optimizer, which parameter it is about; empty for what is about none.
+fn parameter(path: &str) -> Option<&str> {
+    let rest = path.strip_prefix(OPTIMIZER)?;
+    match rest.is_empty() {
+        true => Some(rest),
+        false => rest.strip_prefix('/'),
     }
-    if let Some(parameter) = path
-        .strip_prefix(OPTIMIZER)
-        .and_then(|rest| rest.strip_prefix('/'))
-    {
-        let stage = match step.operations.iter().all(|name| is_elementwise(name)) {
-            true => Stage::Update,
-            false => Stage::BackwardAndUpdate,
-        };
-        return (without_last(parameter), stage);
-    }
-    match path.rsplit('/').next() == Some(GRADIENT) {
-        true => (without_last(path), Stage::Backward),
-        false => (path.to_owned(), Stage::Forward),
+}
+
+/// The layer that a path of the training program lies in.
+fn layer(path: &str) -> &str {
+    let above = |path| str::rsplit_once(path, '/').map_or("", |(above, _)| above);
+    match parameter(path) {
+        Some("") => path,
+        Some(parameter) => above(parameter),
+        None if path.rsplit('/').next() == Some(GRADIENT) => above(path),
+        None => path,
     }
 }
 
@@ -289,10 +303,17 @@ mod tests {
     use super::*;
     use crate::prelude::*;
 
-    fn step(layer: &str, operations: &str) -> StepProfile {
+    /// A step of operations that are written `path:name`.
+    fn step(operations: &[&str]) -> StepProfile {
+        let operations = operations.iter().map(|one| {
+            let (path, name) = one.split_once(':').unwrap();
+            OperationProfile {
+                name: name.to_owned(),
+                path: path.to_owned(),
+            }
+        });
         StepProfile {
-            layer: layer.to_owned(),
-            operations: operations.split('+').map(str::to_owned).collect(),
+            operations: operations.collect(),
             nanoseconds: 1_000_000_000,
             flops: 3_000_000_000,
             bytes: 1_000_000_000,
@@ -302,19 +323,27 @@ mod tests {
     #[test]
     fn plans_are_added_up_by_layer_and_stage() {
         let steps = vec![
-            step("conv/gradient", "conv2d+add+relu+greater"),
-            step("loss", "sparse_cross_entropy"),
-            step("conv/gradient", "select"),
-            step(
-                "optimizer/conv/kernel",
-                "conv2d_weight_gradient+subtract+multiply+add+sqrt",
-            ),
-            step("optimizer/conv/bias", "subtract+multiply"),
-            step("optimizer", "add"),
+            step(&["conv:conv2d", "conv:add", "conv:relu", "pool:max_pool2d"]),
+            step(&["dense:multiply", "dense/gradient:greater"]),
+            step(&["loss:sparse_cross_entropy"]),
+            step(&["loss/gradient:subtract", "dense/gradient:multiply"]),
+            step(&["dense/gradient:matmul", "conv/gradient:select"]),
+            step(&[
+                "conv/gradient:conv2d_weight_gradient",
+                "optimizer:subtract",
+                "optimizer/conv/kernel:multiply",
+                "optimizer/conv/kernel:add",
+                "optimizer/conv/kernel:sqrt",
+            ]),
+            step(&[
+                "optimizer/conv/bias:subtract",
+                "optimizer/conv/bias:multiply",
+            ]),
+            step(&["optimizer:add"]),
         ];
         let plan = Profile {
             runs: 2,
-            nanoseconds: 7_000_000_000,
+            nanoseconds: 9_000_000_000,
             waiting_nanoseconds: 500_000_000,
             threads: 2,
             arena_bytes: 100,
@@ -323,27 +352,31 @@ mod tests {
         let sum = TrainingProfile::new(&[(8, plan.clone()), (3, plan)], &["conv"]);
         assert_eq!((sum.steps, sum.examples), (4, 22));
         assert!((sum.copying_seconds - 2.0).abs() < 1e-6);
-        let stages: Vec<Stage> = sum.operations.iter().map(|time| time.stage).collect();
-        use Stage::{Backward, BackwardAndUpdate, Forward, Update};
+        let places = sum.operations.iter();
+        let places: Vec<_> = places
+            .map(|time| (time.layer.as_str(), time.stage))
+            .collect();
         let expected = [
-            Forward,
-            Forward,
-            Backward,
-            BackwardAndUpdate,
-            Update,
-            Update,
+            ("conv", Stage::Forward),
+            ("dense", Stage::Forward),
+            ("loss", Stage::Forward),
+            ("dense", Stage::Backward),
+            ("dense", Stage::Backward),
+            ("conv", Stage::BackwardAndUpdate),
+            ("conv", Stage::Update),
+            ("optimizer", Stage::Update),
         ];
-        assert_eq!(stages, expected);
+        assert_eq!(places, expected);
         assert_eq!(
-            sum.operations[3].label(),
+            sum.operations[5].label(),
             "conv2d_weight_gradient + 4 elementwise"
         );
         assert!((sum.operations[0].gflops() - 6.0).abs() < 1e-6);
         let layers = &sum.layers;
-        assert_eq!(layers.len(), 3);
+        assert_eq!(layers.len(), 4);
         assert_eq!(layers[0].layer, "conv");
         let conv = (layers[0].forward, layers[0].backward, layers[0].update);
-        assert_eq!(conv, (2.0, 2.0, 4.0));
+        assert_eq!(conv, (2.0, 0.0, 4.0));
     }
 
     #[test]
