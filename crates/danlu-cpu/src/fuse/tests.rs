@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 mod chains;
+mod flat;
 mod pooling;
 
 use danlu_graph::executor::output_tensors;

@@ -1,6 +1,8 @@
 //! Chains of elementwise operations and Adam's step: the same bits as the same operations one by one.
 
 use super::*;
+use crate::fuse::tape::{Entry, Operand, Tape};
+use crate::plan::context::Location;
 
 const LENGTHS: [usize; 6] = [1, 15, 16, 17, 1000, 5000];
 
@@ -93,6 +95,60 @@ fn chain(build: Build, shapes: [&[usize]; 3], goal: Goal, seen: bool) -> Program
         outputs.extend(values.iter().map(|value| ("inner", value)));
     }
     Program::new(&graph, &[], &outputs, &updates).unwrap()
+}
+
+/// How many vector operations a program over vectors of 20 elements is.
+fn instructions(program: &Program) -> usize {
+    let nodes = program.nodes();
+    let leaf = |place: usize| nodes[place].inputs.is_empty();
+    let computed: Vec<usize> = (0..nodes.len()).filter(|&place| !leaf(place)).collect();
+    let operand = |input: usize| match computed.iter().position(|&own| own == input) {
+        Some(entry) => Operand::Entry(entry),
+        None => Operand::Outside {
+            location: Location::State(input),
+            dtype: nodes[input].value_type.dtype,
+            shape: nodes[input].value_type.shape.as_fixed().unwrap(),
+            within: vec![20],
+            zero: nodes[input].operation.name() == "constant",
+        },
+    };
+    let stored = program.outputs().iter().map(|output| output.node);
+    let stored = stored.chain(program.updates().iter().map(|update| update.node));
+    let stored: Vec<usize> = stored.collect();
+    let entries: Vec<Entry<'_>> = computed
+        .iter()
+        .map(|&place| Entry {
+            operation: &nodes[place].operation,
+            dtype: nodes[place].value_type.dtype,
+            operands: nodes[place]
+                .inputs
+                .iter()
+                .map(|&input| operand(input))
+                .collect(),
+            store: stored
+                .contains(&place)
+                .then_some(Location::Arena(100 * place)),
+        })
+        .collect();
+    Tape::new(20, &entries).unwrap().operations()
+}
+
+#[test]
+fn chains_are_one_operation_unless_somebody_looks_inside() {
+    let shapes: [&[usize]; 3] = [&[20]; 3];
+    for (name, build) in &CHAINS[..6] {
+        assert_eq!(
+            instructions(&chain(*build, shapes, Goal::Output, false)),
+            1,
+            "{name}"
+        );
+        assert!(
+            instructions(&chain(*build, shapes, Goal::Output, true)) > 1,
+            "{name}"
+        );
+    }
+    assert_eq!(instructions(&adam(20, false, false)), 3);
+    assert!(instructions(&adam(20, false, true)) > 3);
 }
 
 /// The elements' bits; which NaN it is does not count.
