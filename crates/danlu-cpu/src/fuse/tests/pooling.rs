@@ -1,5 +1,7 @@
 //! A convolution, its bias, its activation and the max-pooling of that are one step; the gradients read what it noted.
 
+mod edges;
+
 use danlu_graph::operations::PoolingWindow;
 
 use super::*;
@@ -15,6 +17,7 @@ struct Block {
     stride: usize,
     /// Zeros around the image.
     padding: usize,
+    groups: usize,
     activation: &'static str,
     pool: PoolingWindow,
 }
@@ -40,7 +43,8 @@ impl Network<'_> {
         let mut channels = self.image[2];
         let mut states = Vec::new();
         for (block, [kernel, bias]) in self.blocks.iter().zip([["k", "b"], ["l", "c"]]) {
-            let shape = vec![block.kernel, block.kernel, channels, block.filters];
+            let channels_of_group = channels / block.groups;
+            let shape = vec![block.kernel, block.kernel, channels_of_group, block.filters];
             states.push((kernel, shape));
             states.push((bias, vec![block.filters]));
             channels = block.filters;
@@ -61,7 +65,7 @@ impl Network<'_> {
                 strides: [block.stride; 2],
                 dilations: [1, 1],
                 padding: [[block.padding; 2]; 2],
-                groups: 1,
+                groups: block.groups,
             };
             y = y.conv2d(&graph.state(kernel.0, &kernel.1, DType::F32)?, options)?;
             y = y.add(&graph.state(bias.0, &bias.1, DType::F32)?)?;
@@ -132,6 +136,17 @@ impl Network<'_> {
     }
 }
 
+/// A block to vary.
+const SEEN: Block = Block {
+    filters: 17,
+    kernel: 3,
+    stride: 1,
+    padding: 1,
+    groups: 1,
+    activation: "relu",
+    pool: POOLS[0],
+};
+
 const POOLS: [PoolingWindow; 4] = [
     window(2, 2, [0, 0]),
     window(3, 3, [0, 0]),
@@ -155,6 +170,7 @@ fn shapes() -> Vec<([usize; 3], Block)> {
                 kernel,
                 stride: [1, 1, 2][index / 3 % 3],
                 padding: [0, kernel / 2][index / 5 % 2],
+                groups: 1,
                 activation: ["relu", "tanh", "sigmoid", "none"][index / 2 % 4],
                 pool: POOLS[(index + index / 4) % 4],
             };
@@ -200,6 +216,7 @@ fn two_blocks_are_two_steps() {
             kernel,
             stride: 1,
             padding,
+            groups: 1,
             activation,
             pool,
         };
@@ -233,6 +250,7 @@ fn the_article_s_block_has_the_same_bits_on_any_number_of_threads() {
         kernel: 3,
         stride: 1,
         padding: 0,
+        groups: 1,
         activation: "relu",
         pool: POOLS[0],
     };
@@ -279,89 +297,5 @@ fn an_example_has_the_same_bits_alone_and_in_a_batch() {
                 assert!(same, "{isa}, {network:?}: examples {start}..{end}");
             }
         }
-    }
-}
-
-const SEEN: Block = Block {
-    filters: 17,
-    kernel: 3,
-    stride: 1,
-    padding: 1,
-    activation: "relu",
-    pool: POOLS[0],
-};
-
-/// Steps of the program that computes `outputs` from what a block pools and from its pooling; the results are right.
-fn steps(block: Block, outputs: impl Fn(&Value, &Value) -> Result<Vec<Value>>) -> Vec<String> {
-    let network = Network {
-        image: [9, 7, 3],
-        blocks: &[block],
-    };
-    let graph = Graph::new();
-    let (x, y, activated) = network.forward(&graph).unwrap();
-    let outputs = outputs(&activated[0], &y).unwrap();
-    let outputs: Vec<(&str, &Value)> = outputs.iter().map(|value| ("out", value)).collect();
-    network.check(&Program::new(&graph, &[&x], &outputs, &[]).unwrap(), 4)
-}
-
-#[test]
-fn nothing_is_hidden_that_somebody_looks_at() {
-    let apart = [": conv2d+add+relu", ": max_pool2d"];
-    let output = steps(SEEN, |activated, y| Ok(vec![activated.clone(), y.clone()]));
-    assert_eq!(output, apart);
-    // Another reader, of another shape or in the pass itself.
-    let reader = steps(SEEN, |activated, y| {
-        Ok(vec![activated.mean(&[1, 2], false)?, y.clone()])
-    });
-    assert!(reader.contains(&apart[0].to_owned()), "{reader:?}");
-    assert!(reader.contains(&apart[1].to_owned()), "{reader:?}");
-    let reader = steps(SEEN, |activated, y| Ok(vec![activated.exp()?, y.clone()]));
-    assert_eq!(reader, [": conv2d+add+relu+exp", ": max_pool2d"]);
-    let twice = steps(SEEN, |activated, y| {
-        let other = activated.max_pool2d(window(3, 3, [0, 0]))?;
-        Ok(vec![other, y.clone()])
-    });
-    assert_eq!(twice, [": conv2d+add+relu", ": max_pool2d", ": max_pool2d"]);
-    let flat = steps(SEEN, |activated, y| {
-        let flat = activated.reshape(&Shape::batch_of(&[9 * 7 * 17]))?;
-        Ok(vec![flat, y.clone()])
-    });
-    assert_eq!(flat, apart);
-}
-
-/// A value before the one that is pooled is written by the same step.
-#[test]
-fn who_looks_further_in_does_not_stop_the_pooling() {
-    let network = Network {
-        image: [9, 7, 3],
-        blocks: &[Block {
-            activation: "none",
-            ..SEEN
-        }],
-    };
-    let graph = Graph::new();
-    let (x, _, sums) = network.forward(&graph).unwrap();
-    let pooled = sums[0].relu().unwrap().max_pool2d(POOLS[0]).unwrap();
-    let outputs = [("sum", &sums[0]), ("pooled", &pooled)];
-    let program = Program::new(&graph, &[&x], &outputs, &[]).unwrap();
-    let names = network.check(&program, 4);
-    assert_eq!(names, [": conv2d+add+relu+max_pool2d"]);
-}
-
-#[test]
-fn windows_that_overlap_or_begin_in_the_padding_are_pooled_apart() {
-    for pool in [
-        window(3, 2, [0, 0]),
-        window(3, 3, [1, 1]),
-        window(2, 2, [1, 0]),
-    ] {
-        let block = Block { pool, ..SEEN };
-        let names = steps(block, |_, y| Ok(vec![y.clone()]));
-        assert_eq!(names, [": conv2d+add+relu", ": max_pool2d"], "{pool:?}");
-        let network = Network {
-            image: [9, 7, 3],
-            blocks: &[block, block],
-        };
-        network.check(&network.training().unwrap(), 3);
     }
 }
