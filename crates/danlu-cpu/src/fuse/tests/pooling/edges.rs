@@ -156,3 +156,114 @@ fn a_pooling_may_become_a_state() {
         }
     }
 }
+
+/// Whole numbers from -2 to 2: their sums of products are exact, and many are equal.
+fn whole(shape: &[usize], seed: u32) -> Tensor {
+    let values = numbers(shape, seed);
+    let values = values.as_f32().unwrap().iter();
+    Tensor::from_f32(shape, values.map(|x| (x * 5.0).round()).collect()).unwrap()
+}
+
+/// The outputs for whole numbers as weights and for these images.
+fn exact(
+    executor: &mut dyn Executor,
+    program: &Program,
+    network: &Network<'_>,
+    x: &Tensor,
+) -> Vec<Tensor> {
+    for (seed, (name, shape)) in (0..).zip(network.states()) {
+        executor.create_state(name, &whole(&shape, seed)).unwrap();
+    }
+    let bindings = Bindings::batch(x.shape()[0]);
+    let plan = executor.compile(program, &bindings).unwrap();
+    let mut outputs = output_tensors(program, &bindings).unwrap();
+    executor.run(plan, &[x], &mut outputs).unwrap();
+    outputs
+}
+
+/// Of equal elements the first is the largest, and gets the gradient.
+#[test]
+fn the_first_of_equals_gets_the_gradient() {
+    for activation in ["none", "relu"] {
+        for pool in POOLS {
+            let block = Block {
+                activation,
+                pool,
+                ..SEEN
+            };
+            let network = Network {
+                image: [9, 11, 2],
+                blocks: &[block],
+            };
+            let graph = Graph::new();
+            let (x, y, _) = network.forward(&graph).unwrap();
+            // A loss whose gradient is whole: the sum of squares, halved.
+            let loss = y
+                .square()
+                .unwrap()
+                .sum_all()
+                .unwrap()
+                .multiply_scalar(0.5)
+                .unwrap();
+            let states = network.states();
+            let state = |index: usize| {
+                graph
+                    .state(states[index].0, &states[index].1, DType::F32)
+                    .unwrap()
+            };
+            let slopes = gradients(&loss, &[&x, &state(0), &state(1)]).unwrap();
+            let outputs: Vec<(&str, &Value)> =
+                slopes.iter().map(|slope| ("slope", slope)).collect();
+            let program = Program::new(&graph, &[&x], &outputs, &[]).unwrap();
+            let images = whole(&[3, 9, 11, 2], 50);
+            let expected = exact(&mut ReferenceExecutor::new(), &program, &network, &images);
+            for isa in Isa::available() {
+                let found = exact(&mut executor(isa, 2), &program, &network, &images);
+                assert_close(&found, &expected, 0.0, &format!("{isa}, {block:?}"));
+            }
+        }
+    }
+}
+
+/// NaN is the largest of a window; infinities are numbers.
+#[test]
+fn what_is_no_number_goes_through_as_in_the_reference() {
+    for activation in ["none", "relu"] {
+        for pool in POOLS {
+            let block = Block {
+                activation,
+                pool,
+                kernel: 1,
+                padding: 0,
+                filters: 19,
+                ..SEEN
+            };
+            let network = Network {
+                image: [9, 11, 2],
+                blocks: &[block],
+            };
+            let mut images = whole(&[4, 9, 11, 2], 51);
+            let strange = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
+            for (place, value) in images.as_f32_mut().unwrap().iter_mut().enumerate() {
+                if place % 7 == 0 {
+                    *value = strange[place / 7 % 3];
+                }
+            }
+            let program = network.prediction();
+            let bits = |outputs: &[Tensor]| -> Vec<u64> {
+                // Which NaN it is, and the sign of a zero, do not count.
+                let canonical = |x: f64| if x.is_nan() { f64::NAN } else { x + 0.0 };
+                outputs[0]
+                    .to_f64()
+                    .into_iter()
+                    .map(|x| canonical(x).to_bits())
+                    .collect()
+            };
+            let expected = exact(&mut ReferenceExecutor::new(), &program, &network, &images);
+            for isa in Isa::available() {
+                let found = exact(&mut executor(isa, 2), &program, &network, &images);
+                assert_eq!(bits(&found), bits(&expected), "{isa}, {block:?}");
+            }
+        }
+    }
+}
