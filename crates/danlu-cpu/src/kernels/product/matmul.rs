@@ -106,14 +106,14 @@ impl MatmulPlan {
                 .first()
                 .map_or(1, |panel| kernel::tallest_tile(lanes, panel.width / lanes));
             // What follows on a transposed tile has a call for each of its rows, which should be worth it.
-            let wanted_rows = if swapped { 128_usize } else { 64 };
+            let wanted_rows = if swapped { 252_usize } else { 64 };
             let mut row_block: usize = wanted_rows.next_multiple_of(tallest).min(MOST_ROWS);
             let row_tasks = |row_block: usize| (rows.div_ceil(row_block) * batch).max(1);
             let mut groups = wanted_tasks
                 .div_ceil(row_tasks(row_block))
                 .min(panels.len());
             // Few rows: each task has all of them, or half, for a panel, so that threads keep their columns of B.
-            if !swapped && rows <= MOST_ROWS && panels.len() >= 8 && shape.k >= 64 {
+            if !swapped && (1..=MOST_ROWS).contains(&rows) && panels.len() >= 8 && shape.k >= 64 {
                 let parts = 16_usize.div_ceil(panels.len() * batch.max(1)).max(1);
                 row_block = rows
                     .div_ceil(parts)
