@@ -2,11 +2,16 @@
 
 use std::sync::Arc;
 
+mod chains;
+mod flat;
+mod pooling;
+
 use danlu_graph::executor::output_tensors;
 use danlu_graph::operations::{ConvolutionOptions, Custom, CustomOperation};
-use danlu_graph::reference::Array;
+use danlu_graph::reference::{Array, ReferenceExecutor};
 use danlu_graph::{
-    Bindings, DType, Executor, Graph, Program, Result, Shape, Tensor, Value, ValueType, gradients,
+    Bindings, DType, Executor, Graph, PlanId, Program, Result, Shape, Tensor, Value, ValueType,
+    gradients,
 };
 
 use crate::{CpuExecutor, CpuOptions, Isa};
@@ -44,20 +49,14 @@ fn numbers(shape: &[usize], seed: u32) -> Tensor {
     Tensor::from_f32(shape, values.collect()).unwrap()
 }
 
-/// The names of a plan's steps, and outputs and states after a few runs.
-fn run(
+/// Outputs and states after a few runs on an executor.
+fn run_on(
+    executor: &mut dyn Executor,
     program: &Program,
     states: &[(&str, &[usize])],
     inputs: &[&[usize]],
     batch: usize,
-    isa: Isa,
-    threads: usize,
-) -> (Vec<String>, Vec<Tensor>) {
-    let options = CpuOptions {
-        threads: Some(threads),
-        isa: Some(isa),
-    };
-    let mut executor = CpuExecutor::new(options).unwrap();
+) -> (PlanId, Vec<Tensor>) {
     for (index, (name, shape)) in (0..).zip(states) {
         executor.create_state(name, &numbers(shape, index)).unwrap();
     }
@@ -76,7 +75,57 @@ fn run(
         .iter()
         .map(|(name, _)| executor.read_state(name).unwrap());
     results.extend(after);
+    (plan, results)
+}
+
+fn executor(isa: Isa, threads: usize) -> CpuExecutor {
+    let options = CpuOptions {
+        threads: Some(threads),
+        isa: Some(isa),
+    };
+    CpuExecutor::new(options).unwrap()
+}
+
+/// The names of a plan's steps, and outputs and states after a few runs.
+fn run(
+    program: &Program,
+    states: &[(&str, &[usize])],
+    inputs: &[&[usize]],
+    batch: usize,
+    isa: Isa,
+    threads: usize,
+) -> (Vec<String>, Vec<Tensor>) {
+    let mut executor = executor(isa, threads);
+    let (plan, results) = run_on(&mut executor, program, states, inputs, batch);
     (executor.step_names(plan), results)
+}
+
+/// The reference's outputs and states after as many runs.
+fn reference(
+    program: &Program,
+    states: &[(&str, &[usize])],
+    inputs: &[&[usize]],
+    batch: usize,
+) -> Vec<Tensor> {
+    let mut executor = ReferenceExecutor::new();
+    run_on(&mut executor, program, states, inputs, batch).1
+}
+
+/// Each element is off by at most `tolerance` of its tensor's largest element.
+fn assert_close(found: &[Tensor], expected: &[Tensor], tolerance: f64, what: &str) {
+    assert_eq!(found.len(), expected.len());
+    for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
+        assert_eq!(found.shape(), expected.shape());
+        let (found, expected) = (found.to_f64(), expected.to_f64());
+        let largest = expected.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
+        for (place, (a, e)) in found.iter().zip(&expected).enumerate() {
+            let good = (a - e).abs() <= tolerance * largest;
+            assert!(
+                good,
+                "{what}: result {index}, element {place} is {a}, not {e}"
+            );
+        }
+    }
 }
 
 /// A convolution, a bias and a ReLU.

@@ -359,6 +359,15 @@ impl<'a> Planner<'a> {
                 if read.is_none() && !heavy {
                     continue;
                 }
+                let last = read.copied().unwrap_or(step);
+                if self.nodes[member].pooling == Pooling::Notes {
+                    places.insert(member, lives.len());
+                    lives.push(Life {
+                        first: step,
+                        last,
+                        bytes: self.nodes[member].count(),
+                    });
+                }
                 if let Some(&update) = self.order.in_place.get(&member) {
                     let state = self.state_index(&self.program.updates()[update].state);
                     self.locations.insert(member, Location::State(state));
@@ -368,16 +377,6 @@ impl<'a> Planner<'a> {
                     continue;
                 }
                 life_of.insert(member, lives.len());
-                let last = read.copied().unwrap_or(step);
-                if self.nodes[member].pooling == Pooling::Notes {
-                    places.insert(member, lives.len());
-                    lives.push(Life {
-                        first: step,
-                        last,
-                        bytes: self.nodes[member].count(),
-                    });
-                    life_of.insert(member, lives.len());
-                }
                 lives.push(Life {
                     first: step,
                     last,

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::{Exact, POOLS, Scratch, assert_close, bits, numbers, run_with_tiles};
 
 /// Elements of the images, the weights and the result.
-fn sizes(shape: &Convolution2dShape) -> [usize; 3] {
+pub fn sizes(shape: &Convolution2dShape) -> [usize; 3] {
     let [height, width] = shape.output_size();
     [
         shape.batch * shape.height * shape.width * shape.channels,
@@ -19,7 +19,7 @@ fn sizes(shape: &Convolution2dShape) -> [usize; 3] {
 }
 
 /// Calls with the indices (image, weight, result) of every multiplication.
-fn each_product(shape: &Convolution2dShape, mut visit: impl FnMut(usize, usize, usize)) {
+pub fn each_product(shape: &Convolution2dShape, mut visit: impl FnMut(usize, usize, usize)) {
     let [height, width] = shape.output_size();
     let channels = shape.group_channels();
     for b in 0..shape.batch {
@@ -76,6 +76,26 @@ macro_rules! run_plan {
     }};
 }
 
+/// The gradient by the images.
+pub fn run_input_gradient(
+    isa: Isa,
+    pool: &Pool,
+    shape: &Convolution2dShape,
+    dy: &[f32],
+    w: &[f32],
+) -> Vec<f32> {
+    run_plan!(
+        ConvolutionInputGradientPlan,
+        isa,
+        pool,
+        shape,
+        dy,
+        w,
+        sizes(shape)[0],
+        shape.channels
+    )
+}
+
 /// The convolution and both gradients.
 fn run(
     isa: Isa,
@@ -83,7 +103,7 @@ fn run(
     shape: &Convolution2dShape,
     [x, w, dy]: [&[f32]; 3],
 ) -> [Vec<f32>; 3] {
-    let [x_size, w_size, y_size] = sizes(shape);
+    let [_, w_size, y_size] = sizes(shape);
     [
         run_plan!(
             ConvolutionForwardPlan,
@@ -95,16 +115,7 @@ fn run(
             y_size,
             shape.filters
         ),
-        run_plan!(
-            ConvolutionInputGradientPlan,
-            isa,
-            pool,
-            shape,
-            dy,
-            w,
-            x_size,
-            shape.channels
-        ),
+        run_input_gradient(isa, pool, shape, dy, w),
         run_plan!(
             ConvolutionWeightGradientPlan,
             isa,

@@ -1,6 +1,7 @@
 //! Matrix products and convolutions against plain f64 loops, and the promises about bits.
 
 mod convolution;
+mod input_gradient;
 mod matmul;
 
 use std::sync::{LazyLock, Mutex};

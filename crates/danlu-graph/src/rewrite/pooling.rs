@@ -56,7 +56,14 @@ fn summed(nodes: &[Node], node: &Node) -> Option<usize> {
         return None;
     };
     let whole = sum.kind == ReduceKind::Sum && [1, 2].iter().all(|axis| sum.axes.contains(axis));
-    (whole && spread(nodes, node.inputs[0]).is_some()).then_some(0)
+    let window = spread(nodes, node.inputs[0])?;
+    let dims = nodes[node.inputs[0]].value_type.shape.dims();
+    // An axis that turns out to be empty may have a window of padding only, whose gradient goes nowhere.
+    let filled = (0..2).all(|axis| {
+        let padding: usize = window.padding[axis].iter().sum();
+        dims[axis + 1].as_fixed().is_some() || padding < window.size[axis]
+    });
+    (whole && filled).then_some(0)
 }
 
 /// The slot of a spread gradient in a node that only scales it, element by element, by what depends on the pooled value.
