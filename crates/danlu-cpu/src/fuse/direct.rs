@@ -4,7 +4,7 @@
 use super::apply::Function;
 use super::tape::{ExternalAccess, Source, Tape, TapeOperation};
 use crate::kernels::vector::{AdamStep, Chain, Period, adam, chain};
-use crate::plan::context::Context;
+use crate::plan::context::{Context, Location};
 
 /// How a tape runs without tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +98,26 @@ impl Tape {
         };
         let offset = if own { position * SIZE } else { 0 };
         context.pointer(location).wrapping_add(offset).cast()
+    }
+
+    /// Where the bias lies, if all that the tape does to a tile is `max(x + bias, 0)`, the bias having `channels` elements.
+    pub fn adds_bias_and_relu(&self, channels: usize) -> Option<Location> {
+        let [operation] = self.operations.as_slice() else {
+            return None;
+        };
+        let (Source::External(tile), Source::External(bias)) =
+            (operation.sources[0], operation.sources[1])
+        else {
+            return None;
+        };
+        let (tile, bias) = (&self.externals[tile], &self.externals[bias]);
+        let good = self.direct == Some(Direct::Chain(Chain::AddRelu))
+            && matches!(tile.access, ExternalAccess::Contiguous)
+            && tile.location == Location::Tile
+            && matches!(bias.access, ExternalAccess::Periodic(length) if length == channels)
+            && self.stores.len() == 1
+            && self.stores[0].location == Location::Tile;
+        good.then_some(bias.location)
     }
 
     /// The length of the operand that a chain repeats.

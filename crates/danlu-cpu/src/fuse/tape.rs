@@ -102,7 +102,7 @@ pub(crate) struct Tape {
     pub(super) externals: Vec<External>,
     pub(super) operations: Vec<TapeOperation>,
     pub(super) stores: Vec<Store>,
-    direct: Option<Direct>,
+    pub(super) direct: Option<Direct>,
     tile: usize,
     register_bytes: usize,
     count: usize,

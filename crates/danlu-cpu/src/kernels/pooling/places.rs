@@ -27,6 +27,9 @@ pub struct PoolRows<'a> {
     pub destination: *mut f32,
     /// Where its places go; null if nobody wants them.
     pub places: *mut u8,
+    /// For each channel what is added to the source before negative sums become 0 (`max(x + bias, 0)`, NaN staying NaN); null if the
+    /// source is pooled as it is.
+    pub bias: *const f32,
 }
 
 impl Pool2d {
@@ -73,6 +76,7 @@ impl WithSimd for Places<'_> {
                     channels: pool.channels,
                     first: dy * width + dx,
                     width,
+                    bias: self.call.bias,
                 };
                 let target = (index * pool.output[1] + x) * pool.channels;
                 let target = Pooled {
@@ -85,10 +89,13 @@ impl WithSimd for Places<'_> {
                 };
                 // SAFETY: the window lies in the rows, and the target in the result, that the caller vouches for.
                 unsafe {
-                    if [ys.len(), xs.len()] == [2, 2] && [height, width] == [2, 2] {
-                        pool_window(simd, window, [2, 2], target);
-                    } else {
-                        pool_window(simd, window, [ys.len(), xs.len()], target);
+                    let usual = [ys.len(), xs.len()] == [2, 2] && [height, width] == [2, 2];
+                    let size = [ys.len(), xs.len()];
+                    match (usual, window.bias.is_null()) {
+                        (true, true) => pool_window::<S, false>(simd, window, [2, 2], target),
+                        (true, false) => pool_window::<S, true>(simd, window, [2, 2], target),
+                        (false, true) => pool_window::<S, false>(simd, window, size, target),
+                        (false, false) => pool_window::<S, true>(simd, window, size, target),
                     }
                 }
             }
@@ -107,6 +114,8 @@ struct Window {
     /// The place of the first element, and places of a row.
     first: usize,
     width: usize,
+    /// Of channel 0, as in [`PoolRows`].
+    bias: *const f32,
 }
 
 /// Where the largest elements of a window go, and their places, if anybody wants them.
@@ -121,7 +130,7 @@ struct Pooled {
 /// # Safety
 /// The window is readable for `height` rows of `width` elements; the target is writable for a pixel.
 #[inline(always)]
-unsafe fn pool_window<S: Simd>(
+unsafe fn pool_window<S: Simd, const BIAS: bool>(
     simd: S,
     window: Window,
     [height, width]: [usize; 2],
@@ -131,10 +140,23 @@ unsafe fn pool_window<S: Simd>(
     while channel < window.channels {
         let left = window.channels - channel;
         let lanes = (left < S::F32_LANES).then(|| first_lanes(simd, left));
-        // SAFETY: the caller vouches for the window.
-        let element = |y: usize, x: usize| unsafe {
+        let zero = simd.splat_f32s(0.0);
+        let bias = if BIAS {
+            // SAFETY: the caller vouches for the window.
+            unsafe { load(simd, window.bias.wrapping_add(channel), lanes) }
+        } else {
+            zero
+        };
+        let element = |y: usize, x: usize| {
             let offset = y * window.row + x * window.channels + channel;
-            load(simd, window.source.wrapping_add(offset), lanes)
+            // SAFETY: as above.
+            let value = unsafe { load(simd, window.source.wrapping_add(offset), lanes) };
+            if BIAS {
+                let sum = simd.add_f32s(value, bias);
+                simd.select_f32s(simd.less_than_or_equal_f32s(sum, zero), zero, sum)
+            } else {
+                value
+            }
         };
         let (mut best, mut place) = (simd.splat_f32s(f32::NEG_INFINITY), simd.splat_u32s(0));
         let mut sum = simd.splat_f32s(0.0);

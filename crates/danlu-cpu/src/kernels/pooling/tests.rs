@@ -152,6 +152,7 @@ fn check_places(isa: Isa, pool: &Pool2d, images: usize, x: &[f32], dy: &[f32]) {
                 first_row,
                 destination: y[at..].as_mut_ptr(),
                 places: places[at..].as_mut_ptr(),
+                bias: std::ptr::null(),
             };
             // SAFETY: the image and the result are there as a whole.
             unsafe { max_pool_places(isa, row..row + 1, call) };

@@ -113,7 +113,7 @@ impl MatmulPlan {
                 .div_ceil(row_tasks(row_block))
                 .min(panels.len());
             // Few rows: each task has all of them, or half, for a panel, so that threads keep their columns of B.
-            if !swapped && rows <= MOST_ROWS && panels.len() >= 8 && shape.k >= 64 {
+            if !swapped && (1..=MOST_ROWS).contains(&rows) && panels.len() >= 8 && shape.k >= 64 {
                 let parts = 16_usize.div_ceil(panels.len() * batch.max(1)).max(1);
                 row_block = rows
                     .div_ceil(parts)

@@ -37,6 +37,7 @@ impl Step for Pool {
                     first_row: 0,
                     destination: output.get().wrapping_add(at),
                     places: offset(places.get(), at),
+                    bias: std::ptr::null(),
                 };
                 // SAFETY: the operand is whole images, and a task writes its own.
                 unsafe { max_pool_places(context.isa, 0..pool.output[0], call) };
@@ -133,7 +134,8 @@ pub(super) fn kernel(inputs: &[&Concrete], node: &Concrete) -> Option<Kernel> {
 }
 
 impl super::PooledResult {
-    /// Pools a piece of a convolution's result, rows `rows` (counted through all images) of which the first begins at `piece`.
+    /// Pools a piece of a convolution's result, rows `rows` (counted through all images) of which the first begins at `piece`; with a bias
+    /// (or none: null) and ReLU before.
     ///
     /// # Safety
     /// The rows are there, and with them whole windows; no other task has the same windows.
@@ -142,6 +144,7 @@ impl super::PooledResult {
         context: &Context<'_>,
         rows: std::ops::Range<usize>,
         piece: *const f32,
+        bias: *const f32,
     ) {
         let pool = &self.pool;
         let [height, width] = pool.input;
@@ -167,6 +170,7 @@ impl super::PooledResult {
                 first_row: y,
                 destination: output.wrapping_add(at),
                 places: offset(places, at),
+                bias,
             };
             if first < last {
                 // SAFETY: the caller's promise.

@@ -78,6 +78,8 @@ struct Product<P> {
     /// Where the places of a spread gradient are.
     places: Option<Location>,
     pooled: Option<PooledResult>,
+    /// The bias of a pass that adds it and takes the positive part, if a pooling follows: then it does that while it reads.
+    bias: Option<Location>,
 }
 
 impl<P: ProductPlan> Step for Product<P> {
@@ -98,10 +100,14 @@ impl<P: ProductPlan> Step for Product<P> {
             ),
             output => Target::from(context.pointer(output).cast::<f32>()),
         };
+        let bias = self
+            .bias
+            .map_or(std::ptr::null_mut(), |bias| context.pointer(bias));
+        let bias = Bias(bias.cast_const().cast());
         let follows = |tile: Tile, place: *mut f32| {
             let context =
                 &context.with_tile(place.wrapping_sub(tile.row_start * self.columns).cast());
-            if let Some(tape) = &self.pass {
+            if let (Some(tape), None) = (&self.pass, self.bias) {
                 // SAFETY: the caller's promise; tiles do not overlap.
                 unsafe { self.pass_over(tape, context, tile) };
             }
@@ -109,7 +115,7 @@ impl<P: ProductPlan> Step for Product<P> {
                 let width = pooled.pool.input[1];
                 let rows = tile.row_start / width..tile.row_end / width;
                 // SAFETY: the plan was asked for tiles that hold whole windows.
-                unsafe { pooled.follow(context, rows, place) };
+                unsafe { pooled.follow(context, rows, place, bias.get()) };
             }
         };
         let wanted = self.pass.is_some() || self.pooled.is_some();
@@ -120,6 +126,22 @@ impl<P: ProductPlan> Step for Product<P> {
                 .run(context.pool, operands, places, c, scratch, epilogue)
         };
         Ok(())
+    }
+}
+
+/// A bias that tasks share.
+#[derive(Clone, Copy)]
+struct Bias(*const f32);
+
+// SAFETY: it is only read.
+unsafe impl Send for Bias {}
+// SAFETY: as above.
+unsafe impl Sync for Bias {}
+
+impl Bias {
+    /// The pointer. (A method, so that closures capture the whole wrapper.)
+    fn get(&self) -> *const f32 {
+        self.0
     }
 }
 
@@ -155,8 +177,13 @@ fn product<P: ProductPlan>(plan: P, columns: usize, threads: usize) -> Kernel {
     let tile = plan.tile_elements().map(bytes);
     let tiles = tile.filter(|&tile| tile <= LARGEST_TILE);
     let kernel = Kernel::new(plan.scratch_bytes(), move |operands: Operands| {
+        let bias = match (&operands.pass, &operands.pooled) {
+            (Some(tape), Some(pooled)) => tape.adds_bias_and_relu(pooled.pool.channels),
+            _ => None,
+        };
         Box::new(Product {
             plan,
+            bias,
             sources: [operands.inputs[0], operands.inputs[1]],
             output: operands.output,
             scratch: operands.scratch,

@@ -5,6 +5,7 @@
 //! copies the part of the image that it needs, with its border of zeros, into its thread's scratch.
 
 mod correlation;
+mod few_channels;
 mod forward;
 mod image;
 mod input_gradient;

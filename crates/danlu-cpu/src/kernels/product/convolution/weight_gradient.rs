@@ -8,6 +8,7 @@ use super::super::block::{BLayout, Contraction, SumOfParts};
 use super::super::kernel;
 use super::super::panels::{Panel, Steps, panels};
 use super::super::{Epilogue, ImageOperand, Shared, Sharing, Target, Tile, scratch_for};
+use super::few_channels::FewChannels;
 use super::image::Images;
 use super::shape::{Convolution2dShape, ShapeError};
 use crate::kernels::pooling::{Pool2d, Spread, spread_rows};
@@ -36,6 +37,8 @@ pub struct ConvolutionWeightGradientPlan {
     sharing: Sharing,
     /// `dY` is the gradient of this pooling, given by what it was spread from.
     pooled: Option<Pool2d>,
+    /// The kernel for that, where channels are few.
+    few: Option<FewChannels>,
 }
 
 /// Windows of a piece, about.
@@ -78,7 +81,10 @@ impl ConvolutionWeightGradientPlan {
             Some(_) => (SPREAD_ELEMENTS / shape.filters.max(1)).clamp(LEAST_WINDOWS, PIECE_WINDOWS),
             None => PIECE_WINDOWS,
         };
-        let (images_per_piece, band) = if windows <= wanted / 2 {
+        let few = pooled.and_then(|pool| FewChannels::new(isa, &shape, &pool));
+        let (images_per_piece, band) = if few.is_some() {
+            (1, output[0])
+        } else if windows <= wanted / 2 {
             (wanted / windows.max(1), output[0])
         } else {
             let most = (wanted / output[1].max(1)).max(1);
@@ -95,7 +101,10 @@ impl ConvolutionWeightGradientPlan {
             .min(CHUNK_BYTES / (4 * result.max(1)))
             .min(shape.flops() / 500_000)
             .max(1);
-        let row_tasks = 16_usize.div_ceil(chunks).min(row_count.div_ceil(96)).max(1);
+        let row_tasks = match few {
+            Some(_) => 1,
+            None => 16_usize.div_ceil(chunks).min(row_count.div_ceil(96)).max(1),
+        };
         let row_block = row_count.div_ceil(row_tasks).next_multiple_of(12);
 
         let row_stride = images.row_stride();
@@ -126,6 +135,7 @@ impl ConvolutionWeightGradientPlan {
             images_per_piece,
             band,
             pooled,
+            few,
             pieces,
             chunks,
             row_block,
@@ -196,11 +206,11 @@ impl ConvolutionWeightGradientPlan {
     /// One thread's piece of a gradient that is spread.
     fn spread_bytes(&self) -> usize {
         match self.pooled {
-            Some(_) => {
+            Some(_) if self.few.is_none() => {
                 let windows = self.images_per_piece * self.band * self.output[1];
                 scratch_for(windows * self.shape.filters)
             }
-            None => 0,
+            _ => 0,
         }
     }
 
@@ -299,6 +309,22 @@ impl ConvolutionWeightGradientPlan {
             let count = self.images_per_piece.min(self.shape.batch - image);
             let y = piece % bands * self.band;
             let band = self.band.min(self.output[0] - y);
+            if let (Some(few), Some(pool)) = (&self.few, &self.pooled) {
+                let offset = image * pool.output_length();
+                let stride = self.images.row_stride();
+                // SAFETY: the images exist, the copy is this slot's own, the rows of the sum this task's.
+                unsafe {
+                    let a = self.prepare(x, copy, image, 1, 0, band);
+                    few.run(
+                        (a, stride),
+                        dy.values.wrapping_add(offset),
+                        dy.places.wrapping_add(offset),
+                        c,
+                        piece > first,
+                    );
+                }
+                continue;
+            }
             // SAFETY: the images exist, and the copy is this slot's own.
             let (a, dy) = unsafe {
                 (
