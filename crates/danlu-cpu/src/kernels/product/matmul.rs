@@ -106,7 +106,7 @@ impl MatmulPlan {
                 .first()
                 .map_or(1, |panel| kernel::tallest_tile(lanes, panel.width / lanes));
             // What follows on a transposed tile has a call for each of its rows, which should be worth it.
-            let wanted_rows = if swapped { 128_usize } else { 64 };
+            let wanted_rows = if swapped { 252_usize } else { 64 };
             let mut row_block: usize = wanted_rows.next_multiple_of(tallest).min(MOST_ROWS);
             let row_tasks = |row_block: usize| (rows.div_ceil(row_block) * batch).max(1);
             let mut groups = wanted_tasks
