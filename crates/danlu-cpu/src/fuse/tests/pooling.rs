@@ -1,6 +1,7 @@
 //! A convolution, its bias, its activation and the max-pooling of that are one step; the gradients read what it noted.
 
 mod edges;
+mod random;
 
 use danlu_graph::operations::PoolingWindow;
 
@@ -146,6 +147,30 @@ const SEEN: Block = Block {
     activation: "relu",
     pool: POOLS[0],
 };
+
+/// Whole numbers from -2 to 2: their sums of products are exact, and many are equal.
+fn whole(shape: &[usize], seed: u32) -> Tensor {
+    let values = numbers(shape, seed);
+    let values = values.as_f32().unwrap().iter();
+    Tensor::from_f32(shape, values.map(|x| (x * 5.0).round()).collect()).unwrap()
+}
+
+/// The outputs for whole numbers as states and for these images.
+fn exact(
+    executor: &mut dyn Executor,
+    program: &Program,
+    states: &[(&str, Vec<usize>)],
+    x: &Tensor,
+) -> Vec<Tensor> {
+    for (seed, (name, shape)) in (0..).zip(states) {
+        executor.create_state(name, &whole(shape, seed)).unwrap();
+    }
+    let bindings = Bindings::batch(x.shape()[0]);
+    let plan = executor.compile(program, &bindings).unwrap();
+    let mut outputs = output_tensors(program, &bindings).unwrap();
+    executor.run(plan, &[x], &mut outputs).unwrap();
+    outputs
+}
 
 const POOLS: [PoolingWindow; 4] = [
     window(2, 2, [0, 0]),

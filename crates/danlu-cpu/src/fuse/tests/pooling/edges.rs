@@ -157,30 +157,6 @@ fn a_pooling_may_become_a_state() {
     }
 }
 
-/// Whole numbers from -2 to 2: their sums of products are exact, and many are equal.
-fn whole(shape: &[usize], seed: u32) -> Tensor {
-    let values = numbers(shape, seed);
-    let values = values.as_f32().unwrap().iter();
-    Tensor::from_f32(shape, values.map(|x| (x * 5.0).round()).collect()).unwrap()
-}
-
-/// The outputs for whole numbers as weights and for these images.
-fn exact(
-    executor: &mut dyn Executor,
-    program: &Program,
-    network: &Network<'_>,
-    x: &Tensor,
-) -> Vec<Tensor> {
-    for (seed, (name, shape)) in (0..).zip(network.states()) {
-        executor.create_state(name, &whole(&shape, seed)).unwrap();
-    }
-    let bindings = Bindings::batch(x.shape()[0]);
-    let plan = executor.compile(program, &bindings).unwrap();
-    let mut outputs = output_tensors(program, &bindings).unwrap();
-    executor.run(plan, &[x], &mut outputs).unwrap();
-    outputs
-}
-
 /// Of equal elements the first is the largest, and gets the gradient.
 #[test]
 fn the_first_of_equals_gets_the_gradient() {
@@ -216,9 +192,14 @@ fn the_first_of_equals_gets_the_gradient() {
                 slopes.iter().map(|slope| ("slope", slope)).collect();
             let program = Program::new(&graph, &[&x], &outputs, &[]).unwrap();
             let images = whole(&[3, 9, 11, 2], 50);
-            let expected = exact(&mut ReferenceExecutor::new(), &program, &network, &images);
+            let expected = exact(
+                &mut ReferenceExecutor::new(),
+                &program,
+                &network.states(),
+                &images,
+            );
             for isa in Isa::available() {
-                let found = exact(&mut executor(isa, 2), &program, &network, &images);
+                let found = exact(&mut executor(isa, 2), &program, &network.states(), &images);
                 assert_close(&found, &expected, 0.0, &format!("{isa}, {block:?}"));
             }
         }
@@ -259,9 +240,14 @@ fn what_is_no_number_goes_through_as_in_the_reference() {
                     .map(|x| canonical(x).to_bits())
                     .collect()
             };
-            let expected = exact(&mut ReferenceExecutor::new(), &program, &network, &images);
+            let expected = exact(
+                &mut ReferenceExecutor::new(),
+                &program,
+                &network.states(),
+                &images,
+            );
             for isa in Isa::available() {
-                let found = exact(&mut executor(isa, 2), &program, &network, &images);
+                let found = exact(&mut executor(isa, 2), &program, &network.states(), &images);
                 assert_eq!(bits(&found), bits(&expected), "{isa}, {block:?}");
             }
         }
