@@ -1,5 +1,6 @@
 //! What is computed in one step when well-known models train and predict.
 
+use danlu::graph::StepProfile;
 use danlu::prelude::*;
 
 /// The operations of each step, such as `matmul+add+relu`.
@@ -8,8 +9,13 @@ struct Steps(Vec<String>);
 impl Steps {
     fn new(model: &mut Sequential, examples: usize, training: bool) -> Steps {
         let mut benchmark = model.benchmark(examples, training).unwrap();
-        let steps = benchmark.costs().unwrap().unwrap().steps.into_iter();
-        Steps(steps.map(|step| step.operations.join("+")).collect())
+        let steps = benchmark.costs().unwrap().unwrap().steps;
+        let label = |step: &StepProfile| {
+            let names = step.operations.iter();
+            let names: Vec<&str> = names.map(|operation| operation.name.as_str()).collect();
+            names.join("+")
+        };
+        Steps(steps.iter().map(label).collect())
     }
 
     /// How many steps have this property.
