@@ -50,6 +50,19 @@ fn numbers_out_of_range() {
     ] {
         place.bad_training(&format!("digits {arguments} --out a"), 2);
     }
+    // Which end of the range it was.
+    for (argument, most, least) in [
+        ("0.filters", "3000000000", "0"),
+        ("0.kernel_size", "3000000000", "0"),
+        ("0.strides", "[1,3000000000]", "[1,0]"),
+        ("1.pool_size", "[3000000000,2]", "[1,2,3000000000]"),
+    ] {
+        for (value, expected) in [(most, "at most 2147483647"), (least, "at least 1")] {
+            let set = format!("--set model.layers.{argument}={value}");
+            let error = place.bad_training(&format!("digits {set} --out a"), 2);
+            assert!(error.contains(expected), "{set}: {error}");
+        }
+    }
 }
 
 #[test]

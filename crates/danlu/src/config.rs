@@ -84,7 +84,7 @@ impl Arguments {
         match self.take(argument) {
             None => Ok(None),
             Some(value) => {
-                let expected = match value.as_f64().is_some_and(|number| number > 1.0e9) {
+                let expected = match is_too_large(&value) {
                     true => "a whole number of at most 2147483647",
                     false => "a whole number of at least 1",
                 };
@@ -134,14 +134,23 @@ impl Arguments {
     /// # Errors
     /// It is something else.
     pub fn pair(&mut self, argument: &str) -> Result<Option<[usize; 2]>> {
-        let expected = "a whole number of at least 1, or two of them";
-        self.convert(argument, expected, |value| match value.as_array() {
-            None => as_positive(value).map(|size| [size; 2]),
-            Some(sizes) => match sizes.as_slice() {
-                [rows, columns] => Some([as_positive(rows)?, as_positive(columns)?]),
-                _ => None,
-            },
-        })
+        let Some(value) = self.take(argument) else {
+            return Ok(None);
+        };
+        let sizes = value
+            .as_array()
+            .map_or(std::slice::from_ref(&value), Vec::as_slice);
+        let pair = match (value.is_array(), sizes) {
+            (false, [size]) => as_positive(size).map(|size| [size; 2]),
+            (true, [rows, columns]) => as_positive(rows).zip(as_positive(columns)).map(Into::into),
+            _ => None,
+        };
+        let expected = match sizes.len() <= 2 && sizes.iter().any(is_too_large) {
+            true => "a whole number of at most 2147483647, or two of them",
+            false => "a whole number of at least 1, or two of them",
+        };
+        let pair = pair.ok_or_else(|| self.wrong(argument, expected, &value))?;
+        Ok(Some(pair))
     }
 
     /// Whole numbers.
@@ -229,6 +238,13 @@ fn as_positive(value: &Value) -> Option<usize> {
     as_integer(value)
         .filter(|size| (1..=i64::from(i32::MAX)).contains(size))
         .and_then(|size| usize::try_from(size).ok())
+}
+
+/// Whether a number is one that [`as_positive`] refuses for its size.
+fn is_too_large(value: &Value) -> bool {
+    value
+        .as_f64()
+        .is_some_and(|number| number > f64::from(i32::MAX))
 }
 
 /// A whole number, also where it is written as `3.0`.

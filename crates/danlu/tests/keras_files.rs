@@ -261,7 +261,7 @@ fn errors_say_what_to_do() {
     }
     let file = files::read(fixture("article.h5")).unwrap();
     let error = files::write(folder.path().join("no/such/folder.h5"), &file).unwrap_err();
-    assert!(matches!(error.problem, Problem::Io { .. }), "{error}");
+    assert!(matches!(error.problem, Problem::Missing { .. }), "{error}");
     // A folder that is a file.
     fs::write(at("file"), b"").unwrap();
     assert!(files::write(at("file/model.h5"), &file).is_err());

@@ -4,6 +4,7 @@ use danlu::Model;
 use danlu::graph::Executor;
 use danlu::losses::Loss;
 use danlu::metrics::Metric;
+use danlu::optimizers::Optimizer;
 use serde_json::{Value, json};
 
 use super::{ModelPart, Recipe};
@@ -53,7 +54,13 @@ impl Recipe {
         model.set_seed(self.training.seed);
         model.set_executor(executor)?;
         let names: Vec<String> = model.layer_names().into_iter().map(str::to_owned).collect();
-        model.build().map_err(|error| {
+        // Compiling builds: that way there is room for the optimizer's state as well, before weights are drawn.
+        let (optimizer, loss, metrics) = self.settings()?;
+        let compiled = model.compile_with(optimizer, loss, metrics, Vec::new());
+        compiled.map_err(|error| {
+            if model.is_built() {
+                return self.library_error("training", &error);
+            }
             let is_it = |place: &usize| match &error {
                 danlu::Error::Layer { layer, .. } => {
                     *layer == format!("layer {} ({})", names[*place], titles[*place])
@@ -69,7 +76,6 @@ impl Recipe {
                 None => self.library_error("model", &error),
             }
         })?;
-        self.compile(&mut model)?;
         Ok(model)
     }
 
@@ -78,6 +84,14 @@ impl Recipe {
     /// # Errors
     /// They do not fit each other or the model.
     pub fn compile(&self, model: &mut Model) -> Result<()> {
+        let (optimizer, loss, metrics) = self.settings()?;
+        model
+            .compile_with(optimizer, loss, metrics, Vec::new())
+            .map_err(|error| self.library_error("training", &error))
+    }
+
+    /// What the recipe says a model is compiled with.
+    fn settings(&self) -> Result<(Box<dyn Optimizer>, Loss, Vec<Metric>)> {
         let training = &self.training;
         let (Some(optimizer), Some(loss)) = (&training.optimizer, &training.loss) else {
             let message = "compiling needs an optimizer and a loss: give both `training.optimizer` and `training.loss`";
@@ -91,9 +105,7 @@ impl Recipe {
         let metrics = metrics
             .collect::<danlu::Result<Vec<Metric>>>()
             .map_err(at("training.metrics"))?;
-        model
-            .compile_with(optimizer, loss, metrics, Vec::new())
-            .map_err(at("training"))
+        Ok((optimizer, loss, metrics))
     }
 
     fn layer_count(&self) -> usize {

@@ -37,8 +37,13 @@ impl Model {
         if self.built {
             return self.check_example(example);
         }
+        self.build_beside(example, 0)
+    }
+
+    /// Builds a model that is not built; there must be room for so many numbers beside each one that is trained.
+    pub(crate) fn build_beside(&mut self, example: &[usize], slots: usize) -> Result<()> {
         self.infer_shapes(example)?;
-        self.initialize_parameters()
+        self.initialize_parameters(slots)
     }
 
     /// Fails unless examples of this shape fit.
@@ -129,27 +134,39 @@ impl Model {
         Ok(())
     }
 
-    /// Makes the parameters that are not there yet.
-    fn initialize_parameters(&mut self) -> Result<()> {
+    /// Makes the parameters that are not there yet, if there is room for them and the optimizer's slots.
+    fn initialize_parameters(&mut self, slots: usize) -> Result<()> {
         let seed = self.seed;
         self.executor()?;
         let Some(executor) = self.executor.as_deref_mut() else {
             return Ok(());
         };
-        let missing = || self.nodes.iter().filter(|node| !node.has_state);
-        let shapes =
-            missing().flat_map(|node| node.parameters.iter().map(|parameter| &parameter.shape));
-        let bytes = shapes.map(|shape| {
-            let count = danlu_graph::tensor::element_count(shape);
-            count.map(|count| count.saturating_mul(DType::F32.size()))
-        });
-        let bytes = bytes.collect::<danlu_graph::Result<Vec<usize>>>()?;
-        let bytes = bytes.into_iter().fold(0, usize::saturating_add);
-        executor.check_room(bytes).map_err(|error| {
+        let bytes = |shape: &[usize]| -> Result<usize> {
+            let count = danlu_graph::tensor::element_count(shape)?;
+            Ok(count.saturating_mul(DType::F32.size()))
+        };
+        let (mut parameters, mut state) = (0_usize, 0_usize);
+        for node in &self.nodes {
+            for parameter in &node.parameters {
+                let bytes = bytes(&parameter.shape)?;
+                if !node.has_state {
+                    parameters = parameters.saturating_add(bytes);
+                }
+                if node.trainable && parameter.trainable {
+                    state = state.saturating_add(bytes.saturating_mul(slots));
+                }
+            }
+        }
+        let room = executor.check_room(parameters.saturating_add(state));
+        room.map_err(|error| {
+            let beside = match state {
+                0 => String::new(),
+                state => format!(", and {state} bytes of the optimizer's state"),
+            };
             Error::mismatch(
                 "the model's parameters",
                 "as many as memory can hold",
-                format!("{} bytes of them", bytes),
+                format!("{parameters} bytes of them{beside}"),
                 error.message(),
             )
         })?;

@@ -99,8 +99,8 @@ impl Model {
             ));
         }
         compiled.running = Running::new(names);
-        if !self.built && self.input_shape().is_some() {
-            self.build()?;
+        if let Some(example) = self.input_shape().filter(|_| !self.built) {
+            self.build_beside(&example, compiled.optimizer.slots().len())?;
         }
         self.plans.clear(self.executor.as_deref_mut());
         self.remove_optimizer_state();
