@@ -33,7 +33,7 @@ pub struct PoolRows<'a> {
 }
 
 impl Pool2d {
-    /// Whether [`max_pool_places`] and [`spread_row`] take windows like these: no input is in two of them, and a byte can say
+    /// Whether [`max_pool_places`] and [`spread_rows`] take windows like these: no input is in two of them, and a byte can say
     /// where in one an element stands.
     pub fn has_places(&self) -> bool {
         self.is_disjoint() && self.kernel[0] * self.kernel[1] <= 256
