@@ -122,6 +122,10 @@ impl MatmulPlan {
                     .min(MOST_ROWS);
                 groups = panels.len();
             }
+            // A transposed tile is stored twice: a panel at a time stays in the second-level cache.
+            if swapped {
+                groups = panels.len();
+            }
             while row_block > tallest
                 && groups < 8
                 && row_tasks(row_block) * groups.max(1) < wanted_tasks
