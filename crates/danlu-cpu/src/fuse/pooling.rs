@@ -3,7 +3,7 @@
 //! [`groups`](super::groups) lets the pooling follow the convolution that makes its input.
 
 use danlu_graph::operations::PoolingWindow;
-use danlu_graph::{DType, NodeId, Operation, Program};
+use danlu_graph::{DType, NodeId, Operation};
 
 use crate::kernels::pooling::Pool2d;
 use crate::plan::concrete::{Concrete, Pooling, root};
@@ -31,9 +31,9 @@ fn with_places(nodes: &[Concrete], pooling: &Concrete) -> Option<Pool2d> {
     good.then_some(pool)
 }
 
-/// Gives gradients of max-poolings the places that the pooling notes, where the program computes it anyway, and lets
-/// the gradients of convolutions read them so.
-pub(crate) fn use_places(program: &Program, nodes: &mut [Concrete]) {
+/// Gives gradients of max-poolings the places that the pooling notes, where the program computes it anyway, and lets the
+/// gradients of convolutions read them so. `kept` are values that the program gives back or stores.
+pub(crate) fn use_places(nodes: &mut [Concrete], kept: &[NodeId]) {
     for place in 0..nodes.len() {
         let Operation::MaxPool2dGradient(gradient) = &nodes[place].operation else {
             continue;
@@ -57,11 +57,11 @@ pub(crate) fn use_places(program: &Program, nodes: &mut [Concrete]) {
         nodes[place].pooling = Pooling::Spreads(pool);
         nodes[place].inputs[0] = pooling;
     }
-    spread_while_reading(program, nodes);
+    spread_while_reading(nodes, kept);
 }
 
 /// A convolution's gradient that reads a spread gradient reads what it is spread from, and the pooling that noted the places.
-fn spread_while_reading(program: &Program, nodes: &mut [Concrete]) {
+fn spread_while_reading(nodes: &mut [Concrete], kept: &[NodeId]) {
     for place in 0..nodes.len() {
         let slot = match &nodes[place].operation {
             Operation::Convolution2dInputGradient(_) => 0,
@@ -80,12 +80,6 @@ fn spread_while_reading(program: &Program, nodes: &mut [Concrete]) {
         }
     }
     // Nobody may be left who reads a spread gradient as a whole.
-    let kept: Vec<NodeId> = program
-        .outputs()
-        .iter()
-        .map(|output| output.node)
-        .chain(program.updates().iter().map(|update| update.node))
-        .collect();
     for place in (0..nodes.len()).rev() {
         let unread = matches!(nodes[place].operation, Operation::MaxPool2dGradient(_))
             && !kept.contains(&place)

@@ -3,7 +3,6 @@
 //! The plan splits work and calls a kernel on a piece. In every kernel here an element's bits depend only on the element, the
 //! shapes named in its documentation and the instruction set: never on where a slice was cut or how long the piece is.
 
-pub(crate) mod fetch;
 pub mod lanes;
 pub mod math;
 pub mod movement;

@@ -89,7 +89,6 @@ impl Plan {
         let mut nodes = concretize(&program, bindings)?;
         contraction::join(&program, &mut nodes);
         concrete::skip_aliases(&mut nodes);
-        pooling::use_places(&program, &mut nodes);
         let kept: Vec<NodeId> = program
             .outputs()
             .iter()
@@ -97,6 +96,7 @@ impl Plan {
             .chain(program.updates().iter().map(|update| update.node))
             .map(|node| root(&nodes, node))
             .collect();
+        pooling::use_places(&mut nodes, &kept);
         let groups = Groups::new(&nodes, &kept);
         let order = order::order(&program, &nodes, &groups)?;
         Planner::new(&program, &nodes, &groups, &order, isa, threads).plan(bindings, find_state)

@@ -7,7 +7,6 @@ use super::matmul_shape::{BatchAxis, MatmulShape};
 use super::panels::{Panel, Steps, pack_panel, packed_width, panels, piece_length};
 use super::transpose::transpose;
 use super::{Epilogue, SCRATCH_ALIGNMENT, Shared, Sharing, Target, Tile, kernel, scratch_for};
-use crate::kernels::fetch::fetch_to_write;
 use crate::simd::Isa;
 use crate::threads::Pool;
 
@@ -346,14 +345,6 @@ impl MatmulPlan {
                         to - from,
                         after - first,
                     );
-                }
-                // The next task's part lies beside this one.
-                if c.is_whole() {
-                    for row in 0..after - first {
-                        let next = tile_start.wrapping_add(row * shape.n + to);
-                        let bytes = (to - from).min(shape.n - to) * size_of::<f32>();
-                        fetch_to_write(next.cast(), bytes);
-                    }
                 }
                 tile = Tile {
                     row_start: row,

@@ -24,6 +24,7 @@ pub use convolution::{
 pub use matmul::MatmulPlan;
 pub use matmul_shape::{BatchAxis, MatmulShape};
 
+use crate::kernels::pooling::{Pool2d, Spread};
 use crate::threads::Pool;
 
 /// A region of the flattened `[rows, columns]` view of a result: `row_start..row_end` by `column_start..column_end`.
@@ -63,6 +64,16 @@ impl ImageOperand {
     /// The gradient by the result of a pooling, and the places of its largest elements, for a plan that spreads them.
     pub fn pooled(values: *const f32, places: *const u8) -> ImageOperand {
         ImageOperand { values, places }
+    }
+
+    /// What is spread for one image.
+    fn of_image<'a>(&self, pool: &'a Pool2d, image: usize) -> Spread<'a> {
+        let offset = image * pool.output_length();
+        Spread {
+            pool,
+            gradient: self.values.wrapping_add(offset),
+            places: self.places.wrapping_add(offset),
+        }
     }
 }
 

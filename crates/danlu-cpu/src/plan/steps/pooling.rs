@@ -3,7 +3,6 @@
 use danlu_graph::Result;
 
 use super::{Kernel, Operands, WORTH_SHARING};
-use crate::kernels::fetch::fetch_to_write;
 use crate::kernels::pooling::{Pool2d, PoolRows, Spread, max_pool_places, spread_rows};
 use crate::plan::concrete::{Concrete, Pooling};
 use crate::plan::context::{Context, Location, Shared, Step};
@@ -176,13 +175,6 @@ impl super::PooledResult {
             if first < last {
                 // SAFETY: the caller's promise.
                 unsafe { max_pool_places(context.isa, first..last, call) };
-                // The next piece's result lies behind this one.
-                let count = (last - first) * pool.row_length();
-                let next = output.wrapping_add(at + count);
-                fetch_to_write(next.cast(), count * size_of::<f32>());
-                if !places.is_null() {
-                    fetch_to_write(places.wrapping_add(at + count), count);
-                }
             }
             row += end - y;
         }

@@ -13,7 +13,7 @@ use crate::kernels::product::{
     Target, Tile,
 };
 use crate::plan::concrete::{Concrete, Pooling};
-use crate::plan::context::{Context, Location, Step};
+use crate::plan::context::{Context, Location, Shared, Step};
 use crate::simd::Isa;
 use crate::threads::Pool;
 
@@ -103,7 +103,7 @@ impl<P: ProductPlan> Step for Product<P> {
         let bias = self
             .bias
             .map_or(std::ptr::null_mut(), |bias| context.pointer(bias));
-        let bias = Bias(bias.cast_const().cast());
+        let bias = Shared(bias.cast::<f32>());
         let follows = |tile: Tile, place: *mut f32| {
             let context =
                 &context.with_tile(place.wrapping_sub(tile.row_start * self.columns).cast());
@@ -126,22 +126,6 @@ impl<P: ProductPlan> Step for Product<P> {
                 .run(context.pool, operands, places, c, scratch, epilogue)
         };
         Ok(())
-    }
-}
-
-/// A bias that tasks share.
-#[derive(Clone, Copy)]
-struct Bias(*const f32);
-
-// SAFETY: it is only read.
-unsafe impl Send for Bias {}
-// SAFETY: as above.
-unsafe impl Sync for Bias {}
-
-impl Bias {
-    /// The pointer. (A method, so that closures capture the whole wrapper.)
-    fn get(&self) -> *const f32 {
-        self.0
     }
 }
 

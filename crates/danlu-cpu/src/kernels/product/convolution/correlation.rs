@@ -5,7 +5,7 @@ use super::super::kernel;
 use super::super::panels::{Panel, Steps, pack_panel, packed_width, panels, piece_length};
 use super::super::{Epilogue, ImageOperand, Shared, Sharing, Target, Tile, scratch_for};
 use super::image::Images;
-use crate::kernels::pooling::{Pool2d, Spread};
+use crate::kernels::pooling::Pool2d;
 use crate::simd::Isa;
 use crate::threads::Pool;
 
@@ -319,12 +319,7 @@ impl Correlation {
         if let Some(pool) = &self.geometry.pooled {
             let row = copy.wrapping_add(self.images_per_task * stride);
             for image in 0..count {
-                let offset = (first_image + image) * pool.output_length();
-                let spread = Spread {
-                    pool,
-                    gradient: source.values.wrapping_add(offset),
-                    places: source.places.wrapping_add(offset),
-                };
+                let spread = source.of_image(pool, first_image + image);
                 let rows = first_row..first_row + self.copied_rows(band);
                 // SAFETY: passed on; a copy holds as many rows as a full band needs, and one row has room behind the copies.
                 unsafe {

@@ -12,7 +12,7 @@ use super::super::panels::{Panel, Steps, pack_panel, packed_width, panels, piece
 use super::super::{Epilogue, ImageOperand, Shared, Sharing, Target, Tile, scratch_for};
 use super::shape::Convolution2dShape;
 use crate::kernels::lanes::{for_each_vector, load, store};
-use crate::kernels::pooling::{Pool2d, Spread, spread_rows};
+use crate::kernels::pooling::{Pool2d, spread_rows};
 use crate::simd::Isa;
 use crate::threads::Pool;
 
@@ -190,12 +190,7 @@ impl ScatterPlan {
                 .values
                 .wrapping_add((image * self.output[0] + ys.start) * width),
             Some(pool) => {
-                let offset = image * pool.output_length();
-                let spread = Spread {
-                    pool,
-                    gradient: dy.values.wrapping_add(offset),
-                    places: dy.places.wrapping_add(offset),
-                };
+                let spread = dy.of_image(pool, image);
                 let to = room.wrapping_add(self.product_size());
                 // SAFETY: the caller vouches for the gradient; the room holds a band.
                 unsafe { spread_rows(self.isa, spread, ys.clone(), to, width) };

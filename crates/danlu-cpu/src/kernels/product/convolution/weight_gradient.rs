@@ -11,7 +11,7 @@ use super::super::{Epilogue, ImageOperand, Shared, Sharing, Target, Tile, scratc
 use super::few_channels::FewChannels;
 use super::image::Images;
 use super::shape::{Convolution2dShape, ShapeError};
-use crate::kernels::pooling::{Pool2d, Spread, spread_rows};
+use crate::kernels::pooling::{Pool2d, spread_rows};
 use crate::simd::Isa;
 use crate::threads::Pool;
 
@@ -310,15 +310,15 @@ impl ConvolutionWeightGradientPlan {
             let y = piece % bands * self.band;
             let band = self.band.min(self.output[0] - y);
             if let (Some(few), Some(pool)) = (&self.few, &self.pooled) {
-                let offset = image * pool.output_length();
+                let spread = dy.of_image(pool, image);
                 let stride = self.images.row_stride();
                 // SAFETY: the images exist, the copy is this slot's own, the rows of the sum this task's.
                 unsafe {
                     let a = self.prepare(x, copy, image, 1, 0, band);
                     few.run(
                         (a, stride),
-                        dy.values.wrapping_add(offset),
-                        dy.places.wrapping_add(offset),
+                        spread.gradient,
+                        spread.places,
                         c,
                         piece > first,
                     );
@@ -371,12 +371,7 @@ impl ConvolutionWeightGradientPlan {
             return dy.values.wrapping_add(row * width);
         };
         for image in 0..count {
-            let offset = (first_image + image) * pool.output_length();
-            let spread = Spread {
-                pool,
-                gradient: dy.values.wrapping_add(offset),
-                places: dy.places.wrapping_add(offset),
-            };
+            let spread = dy.of_image(pool, first_image + image);
             let to = room.wrapping_add(image * band * width);
             // SAFETY: the caller vouches for the gradient; the room holds a piece.
             unsafe { spread_rows(self.isa, spread, y..y + band, to, width) };
