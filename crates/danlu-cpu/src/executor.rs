@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use danlu_graph::executor::check_tensor;
 use danlu_graph::{
@@ -29,9 +30,21 @@ pub(crate) struct StateBuffer {
     buffer: Buffer,
     shape: Vec<usize>,
     dtype: DType,
+    /// How often it was written: what was made from it before is out of date.
+    version: AtomicU64,
 }
 
 impl StateBuffer {
+    /// A number that is another after every write.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a plan has written it.
+    pub fn note_write(&self) {
+        self.version.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub fn pointer(&self) -> *mut u8 {
         self.buffer.pointer()
     }
@@ -54,6 +67,7 @@ impl StateBuffer {
         // SAFETY: the buffer was made for a tensor of this shape and dtype, and no plan is running: the executor is
         // borrowed mutably, or the state is new.
         unsafe { std::ptr::copy_nonoverlapping(source, self.buffer.pointer(), bytes) };
+        self.note_write();
     }
 }
 
@@ -208,6 +222,7 @@ impl Executor for CpuExecutor {
             buffer: Buffer::new(value.len() * value.dtype().size())?,
             shape: value.shape().to_vec(),
             dtype: value.dtype(),
+            version: AtomicU64::new(0),
         };
         state.write(value);
         self.states.insert(name.to_owned(), Arc::new(state));

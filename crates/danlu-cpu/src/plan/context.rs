@@ -28,6 +28,8 @@ pub(crate) struct Context<'a> {
     pub arena: *mut u8,
     pub constants: *const u8,
     pub states: &'a [*mut u8],
+    /// Of each state how often it was written.
+    pub versions: &'a [u64],
     pub inputs: &'a [*const u8],
     /// Where element 0 of a value would lie of which a task has the tile only.
     pub tile: *mut u8,

@@ -30,6 +30,7 @@ impl Planner<'_> {
         group: usize,
         kernel: Kernel,
         scratch: Option<Location>,
+        kept: Option<Location>,
     ) -> Result<Box<dyn Step>> {
         let group = &self.groups.groups[group];
         let pooled = group.pooled.map(|pooled| pooled.node);
@@ -51,6 +52,7 @@ impl Planner<'_> {
                 .collect(),
             output: self.locations[&heavy],
             scratch,
+            kept,
             pass: tape,
             places: match node.pooling {
                 Pooling::No => None,

@@ -58,6 +58,8 @@ pub(crate) struct Plan {
     constants: Buffer,
     states: Vec<Arc<StateBuffer>>,
     state_pointers: Vec<*mut u8>,
+    /// Of each state how often it had been written when the run began.
+    versions: Vec<u64>,
     inputs: Vec<(Vec<usize>, DType)>,
     input_pointers: Vec<*const u8>,
     outputs: Vec<(Copy, Vec<usize>, DType)>,
@@ -180,12 +182,16 @@ impl Plan {
         for (slot, input) in self.input_pointers.iter_mut().zip(inputs) {
             *slot = input;
         }
+        for (version, state) in self.versions.iter_mut().zip(&self.states) {
+            *version = state.version();
+        }
         let context = Context {
             isa,
             pool,
             arena: self.arena.pointer(),
             constants: self.constants.pointer(),
             states: &self.state_pointers,
+            versions: &self.versions,
             inputs: &self.input_pointers,
             tile: std::ptr::null_mut(),
         };
@@ -216,6 +222,7 @@ impl Plan {
                 if from != to {
                     std::ptr::copy_nonoverlapping(from, to, copy.bytes);
                 }
+                self.states[*state].note_write();
             }
         }
         if let (Some(begin), Some(measured)) = (begin, &mut self.measured) {
@@ -406,14 +413,30 @@ impl<'a> Planner<'a> {
             }
         }
 
-        // The kernels' scratch lives for one step.
+        // Packed weights that no run changes stay; the rest of the kernels' scratch lives for one step.
+        let mut kept = Vec::with_capacity(sequence.len());
+        for (kernel, group) in kernels.iter().zip(sequence) {
+            let bytes = match self.groups.groups[*group].heavy {
+                Some(heavy) if self.weights_stay(heavy) => kernel.kept_bytes(),
+                _ => 0,
+            };
+            kept.push((bytes > 0).then(|| {
+                lives.push(Life {
+                    first: 0,
+                    last: end + 1,
+                    bytes,
+                });
+                lives.len() - 1
+            }));
+        }
         let mut scratches = Vec::with_capacity(sequence.len());
         for (step, (kernel, group)) in kernels.iter().zip(sequence).enumerate() {
+            let stays = kept[step].map_or(0, |_| kernel.kept_bytes());
             let heavy = self.groups.groups[*group].heavy;
             let in_tiles =
                 heavy.is_some_and(|heavy| self.locations.get(&heavy) == Some(&Location::Tile));
             let tiles = kernel.tile_bytes().filter(|_| in_tiles).unwrap_or(0);
-            let bytes = kernel.scratch_bytes() + tiles;
+            let bytes = kernel.scratch_bytes() - stays + tiles;
             scratches.push((bytes > 0).then(|| {
                 lives.push(Life {
                     first: step,
@@ -448,11 +471,12 @@ impl<'a> Planner<'a> {
         }
 
         let mut steps = Vec::with_capacity(sequence.len());
-        for ((&group, kernel), scratch) in sequence.iter().zip(kernels).zip(scratches) {
-            let scratch = scratch.map(|life| Location::Arena(offsets[life]));
+        let rooms = scratches.into_iter().zip(kept);
+        for ((&group, kernel), (scratch, kept)) in sequence.iter().zip(kernels).zip(rooms) {
+            let place = |life: usize| Location::Arena(offsets[life]);
             steps.push(Planned {
                 profile: self.profile(group),
-                step: self.lower(group, kernel, scratch)?,
+                step: self.lower(group, kernel, scratch.map(place), kept.map(place))?,
             });
         }
 
@@ -511,6 +535,7 @@ impl<'a> Planner<'a> {
             steps,
             arena: Buffer::new(total)?,
             constants: self.constant_block()?,
+            versions: vec![0; states.len()],
             state_pointers: states.iter().map(|state| state.pointer()).collect(),
             states,
             input_pointers: vec![std::ptr::null(); inputs.len()],
@@ -520,6 +545,20 @@ impl<'a> Planner<'a> {
             updates,
             measured: None,
         })
+    }
+
+    /// Whether the second operand of a product or convolution is a state that the program does not update.
+    fn weights_stay(&self, heavy: NodeId) -> bool {
+        let Some(&weights) = self.nodes[heavy].inputs.get(1) else {
+            return false;
+        };
+        match &self.nodes[root(self.nodes, weights)].operation {
+            Operation::State(state) => {
+                let mut updates = self.program.updates().iter();
+                !updates.any(|update| update.state == state.name)
+            }
+            _ => false,
+        }
     }
 
     /// One block with all constants.

@@ -73,3 +73,68 @@ fn a_gradient_and_its_update_are_one_step_in_place() {
         "{names:?}"
     );
 }
+
+/// Packed weights stay between runs of a program that does not change them, until somebody else does.
+#[test]
+fn kept_weights_follow_every_write() {
+    let graph = Graph::new();
+    let options = ConvolutionOptions {
+        strides: [1, 1],
+        dilations: [1, 1],
+        padding: [[1; 2]; 2],
+        groups: 1,
+    };
+    let x = graph
+        .input("x", Shape::batch_of(&[6, 6, 8]), DType::F32)
+        .unwrap();
+    let kernel = graph.state("k", &[3, 3, 8, 80], DType::F32).unwrap();
+    let weights = graph.state("w", &[80, 200], DType::F32).unwrap();
+    let y = x
+        .conv2d(&kernel, options)
+        .unwrap()
+        .matmul(&weights)
+        .unwrap();
+    let prediction = Program::new(&graph, &[&x], &[("y", &y)], &[]).unwrap();
+    let half = |value: &Value| value.multiply_scalar(0.5).unwrap();
+    let (k_next, w_next) = (half(&kernel), half(&weights));
+    let training = Program::new(&graph, &[], &[], &[("k", &k_next), ("w", &w_next)]).unwrap();
+
+    let tensor = |shape: &[usize], scale: f32| {
+        let count = shape.iter().product::<usize>();
+        let values = (0..count).map(|index| ((index * 37 % 101) as f32 - 50.0) * scale);
+        Tensor::from_f32(shape, values.collect()).unwrap()
+    };
+    let fresh = |k: f32, w: f32| {
+        let mut executor = CpuExecutor::new(CpuOptions::default()).unwrap();
+        executor
+            .create_state("k", &tensor(&[3, 3, 8, 80], k))
+            .unwrap();
+        executor.create_state("w", &tensor(&[80, 200], w)).unwrap();
+        let plan = executor.compile(&prediction, &Bindings::batch(8)).unwrap();
+        (executor, plan)
+    };
+    let input = tensor(&[8, 6, 6, 8], 0.03125);
+    let predict = |executor: &mut CpuExecutor, plan| {
+        let mut out = [Tensor::zeros(&[8, 6, 6, 200], DType::F32).unwrap()];
+        executor.run(plan, &[&input], &mut out).unwrap();
+        let [out] = out;
+        out
+    };
+    let expected = |k: f32, w: f32| {
+        let (mut executor, plan) = fresh(k, w);
+        predict(&mut executor, plan)
+    };
+    let (mut executor, plan) = fresh(0.25, 0.5);
+    let update = executor.compile(&training, &Bindings::default()).unwrap();
+    assert!(predict(&mut executor, plan) == expected(0.25, 0.5));
+    assert!(predict(&mut executor, plan) == expected(0.25, 0.5));
+    executor.write_state("w", &tensor(&[80, 200], 2.0)).unwrap();
+    assert!(predict(&mut executor, plan) == expected(0.25, 2.0));
+    executor
+        .create_state("k", &tensor(&[3, 3, 8, 80], 4.0))
+        .unwrap();
+    assert!(predict(&mut executor, plan) == expected(4.0, 2.0));
+    executor.run(update, &[], &mut []).unwrap();
+    assert!(predict(&mut executor, plan) == expected(2.0, 1.0));
+    assert!(predict(&mut executor, plan) == expected(2.0, 1.0));
+}

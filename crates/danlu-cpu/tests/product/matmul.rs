@@ -1,4 +1,4 @@
-use danlu_cpu::kernels::product::{BatchAxis, MatmulPlan, MatmulShape};
+use danlu_cpu::kernels::product::{BatchAxis, MatmulPlan, MatmulShape, Room};
 use danlu_cpu::simd::Isa;
 use danlu_cpu::threads::Pool;
 use proptest::prelude::*;
@@ -258,4 +258,74 @@ fn a_pool_with_more_threads_than_planned_still_works() {
         );
     }
     assert_close(&c, &reference(&shape, &a, &b), "3 threads on a plan for 1");
+}
+
+#[test]
+fn packed_weights_that_stay_are_packed_once() {
+    let shape = MatmulShape::row_major(150, 200, 40);
+    let (a, b) = operands(&shape);
+    let expected = reference(&shape, &a, &b);
+    for isa in Isa::available() {
+        let plan = MatmulPlan::new(isa, shape.clone(), 2);
+        let mut scratch = Scratch::new(plan.scratch_bytes() - plan.kept_bytes());
+        let mut kept = Scratch::new(plan.kept_bytes());
+        let mut run = |ready: bool, b: &[f32]| {
+            let mut c = vec![f32::NAN; 150 * 200];
+            let room = Room::keeping(scratch.pointer(), kept.pointer(), ready);
+            // SAFETY: as in `run`.
+            unsafe {
+                plan.run(
+                    &POOLS[1],
+                    a.as_ptr(),
+                    b.as_ptr(),
+                    c.as_mut_ptr(),
+                    room,
+                    None,
+                )
+            };
+            c
+        };
+        let first = run(false, &b);
+        assert_close(&first, &expected, isa.name());
+        // Other weights are not looked at while the packed ones count as theirs.
+        let zeros = vec![0.0; b.len()];
+        assert_eq!(run(true, &zeros), first, "{isa}");
+        assert_eq!(run(false, &zeros), vec![0.0; 150 * 200], "{isa}");
+    }
+}
+
+#[test]
+fn tasks_that_pack_their_own_panels_agree_for_any_number_of_rows() {
+    // Columns of B along the contraction, as in the gradient of a dense layer by its input.
+    for (m, n, k) in [
+        (2, 700, 64),
+        (64, 1100, 128),
+        (97, 530, 16),
+        (256, 600, 600),
+        (33, 2000, 1024),
+    ] {
+        let shape = MatmulShape {
+            b: [1, k as isize],
+            ..MatmulShape::row_major(m, n, k)
+        };
+        let (a, b) = operands(&shape);
+        let expected = reference(&shape, &a, &b);
+        let one_row = MatmulShape {
+            m: 1,
+            ..shape.clone()
+        };
+        for isa in Isa::available() {
+            let [one, others @ ..] = [0, 1, 2].map(|pool| run(isa, &POOLS[pool], &shape, &a, &b));
+            assert_close(&one, &expected, &format!("{isa} {m} {n} {k}"));
+            for other in others {
+                assert_eq!(bits(&other), bits(&one), "{isa} {m} {n} {k}");
+            }
+            let row = run(isa, &POOLS[1], &one_row, &a[..k], &b);
+            assert_eq!(
+                bits(&row),
+                bits(&one[..n]),
+                "{isa} {m} {n} {k}: a row alone"
+            );
+        }
+    }
 }

@@ -9,6 +9,7 @@ mod places;
 pub use average::{average_pool, average_pool_gradient};
 pub use max::{max_pool, max_pool_gather, max_pool_gradient};
 pub use places::{PoolRows, Spread, max_pool_places, spread_rows};
+pub(crate) use places::{largest, store_places};
 
 use std::ops::Range;
 
@@ -60,6 +61,15 @@ impl Pool2d {
     #[inline(always)]
     fn is_disjoint(&self) -> bool {
         self.stride[0] >= self.kernel[0] && self.stride[1] >= self.kernel[1]
+    }
+
+    /// Whether every window lies in the image as a whole, nothing being padded.
+    pub fn is_whole(&self) -> bool {
+        (0..2).all(|axis| {
+            let last = self.output[axis].max(1) - 1;
+            self.padding[axis][0] == 0
+                && last * self.stride[axis] + self.kernel[axis] <= self.input[axis]
+        })
     }
 
     /// Checks that `source` is whole images that hold the output rows `rows`, and `destination` these rows.

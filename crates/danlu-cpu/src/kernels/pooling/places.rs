@@ -8,7 +8,7 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 
 use super::Pool2d;
-use crate::kernels::lanes::{first_lanes, is_nan, load, store};
+use crate::kernels::lanes::{first_lanes, is_nan, load, named, store};
 use crate::simd::Isa;
 
 /// Most lanes of a vector.
@@ -125,6 +125,97 @@ struct Pooled {
     places: *mut u8,
 }
 
+/// The largest element of a window for each lane, and its place: `first` plus `row_places` for each row and 1 for each column. NaN always
+/// is the largest; of equals the first. With `BIAS`, of `max(element + bias, 0)`.
+#[inline(always)]
+pub(crate) fn largest<S: Simd, const BIAS: bool>(
+    simd: S,
+    [height, width]: [usize; 2],
+    element: impl Fn(usize, usize) -> S::f32s,
+    bias: S::f32s,
+    (first, row_places): (usize, usize),
+) -> (S::f32s, S::u32s) {
+    let zero = simd.splat_f32s(0.0);
+    let sum_at = named(
+        #[inline(always)]
+        |y: usize, x: usize| {
+            let value = element(y, x);
+            if BIAS {
+                simd.add_f32s(value, bias)
+            } else {
+                value
+            }
+        },
+    );
+    let own = named(
+        #[inline(always)]
+        |y: usize, x: usize| simd.splat_u32s((first + y * row_places + x) as u32),
+    );
+    let (mut best, mut place) = (simd.splat_f32s(f32::NEG_INFINITY), simd.splat_u32s(0));
+    let mut total = zero;
+    for y in 0..height {
+        for x in 0..width {
+            let value = sum_at(y, x);
+            if y == 0 && x == 0 {
+                (best, place, total) = (value, own(0, 0), value);
+            } else {
+                let take = simd.greater_than_f32s(value, best);
+                best = simd.select_f32s(take, value, best);
+                place = simd.select_u32s(take, own(y, x), place);
+                total = simd.add_f32s(total, value);
+            }
+        }
+    }
+    if BIAS {
+        // Where no sum is positive all become 0, of which the first is taken.
+        let none = simd.less_than_or_equal_f32s(best, zero);
+        best = simd.select_f32s(none, zero, best);
+        place = simd.select_u32s(none, own(0, 0), place);
+    }
+    // A NaN makes the total one; so do opposite infinities, for which the slow way is right too.
+    let plain = simd.equal_f32s(total, total);
+    if simd.first_true_m32s(simd.not_m32s(plain)) < S::F32_LANES {
+        (best, place) = (simd.splat_f32s(f32::NEG_INFINITY), simd.splat_u32s(0));
+        for y in 0..height {
+            for x in 0..width {
+                let mut value = sum_at(y, x);
+                if BIAS {
+                    let none = simd.less_than_or_equal_f32s(value, zero);
+                    value = simd.select_f32s(none, zero, value);
+                }
+                // A NaN is taken unless one was before; no number is greater than it.
+                let first_nan = simd.and_m32s(is_nan(simd, value), simd.equal_f32s(best, best));
+                let take = simd.or_m32s(simd.greater_than_f32s(value, best), first_nan);
+                best = simd.select_f32s(take, value, best);
+                place = simd.select_u32s(take, own(y, x), place);
+            }
+        }
+    }
+    (best, place)
+}
+
+/// Writes the first `count` places as bytes.
+///
+/// # Safety
+/// `to` is writable for them.
+#[inline(always)]
+pub(crate) unsafe fn store_places<S: Simd>(place: S::u32s, to: *mut u8, count: usize) {
+    let mut wide = [0_u32; MOST_LANES];
+    // SAFETY: the buffer holds a vector; the caller vouches for `to`.
+    unsafe {
+        wide.as_mut_ptr().cast::<S::u32s>().write_unaligned(place);
+        if count == S::F32_LANES {
+            for (lane, &value) in wide[..S::F32_LANES].iter().enumerate() {
+                *to.add(lane) = value as u8;
+            }
+        } else {
+            for (lane, &value) in wide[..count].iter().enumerate() {
+                *to.add(lane) = value as u8;
+            }
+        }
+    }
+}
+
 /// Pools one window, all channels.
 ///
 /// # Safety
@@ -133,79 +224,35 @@ struct Pooled {
 unsafe fn pool_window<S: Simd, const BIAS: bool>(
     simd: S,
     window: Window,
-    [height, width]: [usize; 2],
+    size: [usize; 2],
     target: Pooled,
 ) {
     let mut channel = 0;
     while channel < window.channels {
         let left = window.channels - channel;
         let lanes = (left < S::F32_LANES).then(|| first_lanes(simd, left));
-        let zero = simd.splat_f32s(0.0);
         let bias = if BIAS {
             // SAFETY: the caller vouches for the window.
             unsafe { load(simd, window.bias.wrapping_add(channel), lanes) }
         } else {
-            zero
+            simd.splat_f32s(0.0)
         };
-        let element = |y: usize, x: usize| {
-            let offset = y * window.row + x * window.channels + channel;
-            // SAFETY: as above.
-            let value = unsafe { load(simd, window.source.wrapping_add(offset), lanes) };
-            if BIAS {
-                let sum = simd.add_f32s(value, bias);
-                simd.select_f32s(simd.less_than_or_equal_f32s(sum, zero), zero, sum)
-            } else {
-                value
-            }
-        };
-        let (mut best, mut place) = (simd.splat_f32s(f32::NEG_INFINITY), simd.splat_u32s(0));
-        let mut sum = simd.splat_f32s(0.0);
-        for y in 0..height {
-            for x in 0..width {
-                let value = element(y, x);
-                let own = simd.splat_u32s((window.first + y * window.width + x) as u32);
-                if y == 0 && x == 0 {
-                    (best, place, sum) = (value, own, value);
-                } else {
-                    let take = simd.greater_than_f32s(value, best);
-                    best = simd.select_f32s(take, value, best);
-                    place = simd.select_u32s(take, own, place);
-                    sum = simd.add_f32s(sum, value);
-                }
-            }
-        }
-        // A NaN makes the sum one; so do opposite infinities, for which the slow way is right too.
-        let plain = simd.equal_f32s(sum, sum);
-        if simd.first_true_m32s(simd.not_m32s(plain)) < S::F32_LANES {
-            (best, place) = (simd.splat_f32s(f32::NEG_INFINITY), simd.splat_u32s(0));
-            for y in 0..height {
-                for x in 0..width {
-                    let value = element(y, x);
-                    // A NaN is taken unless one was before; no number is greater than it.
-                    let first_nan = simd.and_m32s(is_nan(simd, value), simd.equal_f32s(best, best));
-                    let take = simd.or_m32s(simd.greater_than_f32s(value, best), first_nan);
-                    let own = simd.splat_u32s((window.first + y * window.width + x) as u32);
-                    best = simd.select_f32s(take, value, best);
-                    place = simd.select_u32s(take, own, place);
-                }
-            }
-        }
-        // SAFETY: the caller vouches for the target; the buffer holds a vector.
+        let element = named(
+            #[inline(always)]
+            |y: usize, x: usize| {
+                let offset = y * window.row + x * window.channels + channel;
+                // SAFETY: as above.
+                unsafe { load(simd, window.source.wrapping_add(offset), lanes) }
+            },
+        );
+        let numbers = (window.first, window.width);
+        let (best, place) = largest::<S, BIAS>(simd, size, element, bias, numbers);
+        // SAFETY: the caller vouches for the target.
         unsafe {
             store(simd, target.values.wrapping_add(channel), lanes, best);
             if !target.places.is_null() {
-                let mut wide = [0_u32; MOST_LANES];
-                wide.as_mut_ptr().cast::<S::u32s>().write_unaligned(place);
                 let to = target.places.wrapping_add(channel);
-                if lanes.is_none() {
-                    for (lane, &value) in wide[..S::F32_LANES].iter().enumerate() {
-                        *to.add(lane) = value as u8;
-                    }
-                } else {
-                    for (lane, &value) in wide[..left].iter().enumerate() {
-                        *to.add(lane) = value as u8;
-                    }
-                }
+                store_places::<S>(place, to, left.min(S::F32_LANES));
             }
         }
         channel += S::F32_LANES;

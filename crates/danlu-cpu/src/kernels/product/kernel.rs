@@ -163,6 +163,53 @@ unsafe fn by_width<S: Simd, const MASKED: bool>(simd: S, block: Block, vectors: 
     }
 }
 
+/// The sums of `HEIGHT` rows from `first` on (rows beyond the last repeat it) and `VECTORS` vectors of columns, which `load` reads.
+///
+/// # Safety
+/// As [`run_block`], for these rows.
+#[inline(always)]
+pub(super) unsafe fn sums<
+    S: Simd,
+    const HEIGHT: usize,
+    const VECTORS: usize,
+    const DIAGONAL: bool,
+>(
+    simd: S,
+    block: &Block,
+    first: usize,
+    load: impl Fn(*const f32, usize) -> S::f32s,
+) -> [[S::f32s; VECTORS]; HEIGHT] {
+    let valid = (block.row_count - first).min(HEIGHT);
+    let mut acc = [[simd.splat_f32s(0.0); VECTORS]; HEIGHT];
+    // SAFETY: the row is below `row_count`, so the table has it.
+    let a: [*const f32; HEIGHT] = std::array::from_fn(|row| unsafe {
+        block
+            .a
+            .wrapping_offset(*block.rows.add(first + row.min(valid - 1)))
+    });
+    let mut b = block.b;
+    for k in 0..block.length {
+        // SAFETY: `k` is below `length`, and the caller vouches for the tables and what they point at.
+        unsafe {
+            let offset = *block.offsets.add(k);
+            let b_vectors: [S::f32s; VECTORS] = std::array::from_fn(|vector| load(b, vector));
+            for (a, sums) in a.iter().zip(&mut acc) {
+                let a = a.wrapping_offset(offset);
+                let value = if DIAGONAL {
+                    load(a, 0)
+                } else {
+                    simd.splat_f32s(*a)
+                };
+                for (sum, b) in sums.iter_mut().zip(b_vectors) {
+                    *sum = multiply_add(simd, value, b, *sum);
+                }
+            }
+        }
+        b = b.wrapping_add(block.b_stride);
+    }
+    acc
+}
+
 /// The rows of a block, in tiles of `HEIGHT` rows and `VECTORS` vectors. With `MASKED`, the last vector is partly filled.
 struct Tiles<const HEIGHT: usize, const VECTORS: usize, const MASKED: bool, const DIAGONAL: bool>(
     Block,
@@ -193,34 +240,9 @@ impl<const HEIGHT: usize, const VECTORS: usize, const MASKED: bool, const DIAGON
         let mut first = 0;
         while first < block.row_count {
             let valid = (block.row_count - first).min(HEIGHT);
-            let mut acc = [[simd.splat_f32s(0.0); VECTORS]; HEIGHT];
-            // SAFETY: the row is below `row_count` (rows beyond the last repeat it), so the table has it.
-            let a: [*const f32; HEIGHT] = std::array::from_fn(|row| unsafe {
-                block
-                    .a
-                    .wrapping_offset(*block.rows.add(first + row.min(valid - 1)))
-            });
-            let mut b = block.b;
-            for k in 0..block.length {
-                // SAFETY: `k` is below `length`, and `run_block`'s caller vouches for the tables and what they point at.
-                unsafe {
-                    let offset = *block.offsets.add(k);
-                    let b_vectors: [S::f32s; VECTORS] =
-                        std::array::from_fn(|vector| load(b, vector));
-                    for (a, sums) in a.iter().zip(&mut acc) {
-                        let a = a.wrapping_offset(offset);
-                        let value = if DIAGONAL {
-                            load(a, 0)
-                        } else {
-                            simd.splat_f32s(*a)
-                        };
-                        for (sum, b) in sums.iter_mut().zip(b_vectors) {
-                            *sum = multiply_add(simd, value, b, *sum);
-                        }
-                    }
-                }
-                b = b.wrapping_add(block.b_stride);
-            }
+            // SAFETY: `run_block`'s caller vouches for the addresses.
+            let acc: [[S::f32s; VECTORS]; HEIGHT] =
+                unsafe { sums::<S, HEIGHT, VECTORS, DIAGONAL>(simd, &block, first, load) };
             for (row, sums) in acc.into_iter().enumerate() {
                 if row < valid {
                     let c = block.c.wrapping_add((first + row) * block.c_stride);

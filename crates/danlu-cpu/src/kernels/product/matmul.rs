@@ -6,7 +6,9 @@ use super::block::{BLayout, Contraction, SumOfParts};
 use super::matmul_shape::{BatchAxis, MatmulShape};
 use super::panels::{Panel, Steps, pack_panel, packed_width, panels, piece_length};
 use super::transpose::transpose;
-use super::{Epilogue, SCRATCH_ALIGNMENT, Shared, Sharing, Target, Tile, kernel, scratch_for};
+use super::{
+    Epilogue, Room, SCRATCH_ALIGNMENT, Shared, Sharing, Target, Tile, kernel, scratch_for,
+};
 use crate::simd::Isa;
 use crate::threads::Pool;
 
@@ -38,28 +40,52 @@ pub struct MatmulPlan {
     panels: Vec<Panel>,
     /// Panels that one task does together.
     groups: Vec<Range<usize>>,
-    /// How many copies of the kernel's B are packed; 0 if it is used where it lies.
+    /// How many copies of the kernel's B are packed before; 0 if it is used where it lies, or packed by the tasks.
     packed_matrices: usize,
+    /// Each task packs the panels that it reads: they are its own, and stay in its cache.
+    packs_own: bool,
     schedule: Schedule,
     sharing: Sharing,
 }
 
-/// Cost of copying an element of B: in place of a vector multiply-add, along and across its rows.
-const PACKING_COST: [f64; 2] = [0.3, 1.0];
+/// What copying an element costs, in vector multiply-adds: of B across its rows before the product, of B where a task needs it, and of
+/// a transposed result with what follows on it.
+const PACKING_COST: f64 = 1.0;
+const OWN_PACKING_COST: f64 = 0.35;
+const TRANSPOSING_COST: f64 = 1.5;
+
+/// Elements that a task packs for itself at most, to stay in the second-level cache, and steps of the contraction at least and at most.
+const MOST_OWN_ELEMENTS: usize = 64 * 1024;
+const OWN_STEPS: Range<usize> = 16..1025;
 
 impl MatmulPlan {
     /// Plans for a pool of at most `threads` threads (a larger one works, but runs the plan on one thread).
     pub fn new(isa: Isa, shape: MatmulShape, threads: usize) -> MatmulPlan {
         let shape = shape.folded();
         let lanes = isa.lanes();
-        let cost = |rows: usize, columns: usize, contiguous: bool| {
+        let cost = |rows: usize, columns: usize, packing: f64| {
             let work = (rows * columns.div_ceil(lanes)) as f64 * shape.k as f64;
-            let packing = if contiguous { 0.0 } else { PACKING_COST[1] };
             work + packing * columns as f64 * shape.k as f64
         };
-        let straight = cost(shape.m, shape.n, shape.b[1] == 1 || shape.n == 1);
-        let transposed = cost(shape.n, shape.m, shape.a[0] == 1 || shape.m == 1)
-            + 0.75 * (shape.m * shape.n) as f64;
+        // Columns of B that lie along the contraction, and all rows in one task, which can turn its panels itself.
+        let packs_own = (2..=MOST_ROWS).contains(&shape.m)
+            && shape.n >= 8 * kernel::widest_panel(lanes) * lanes
+            && shape.b[0] == 1
+            && shape.b[1] > 1
+            && OWN_STEPS.contains(&shape.k);
+        let packing_b = match () {
+            () if shape.b[1] == 1 || shape.n == 1 => 0.0,
+            () if packs_own => OWN_PACKING_COST,
+            () => PACKING_COST,
+        };
+        let packing_a = if shape.a[0] == 1 || shape.m == 1 {
+            0.0
+        } else {
+            PACKING_COST
+        };
+        let straight = cost(shape.m, shape.n, packing_b);
+        let transposed =
+            cost(shape.n, shape.m, packing_a) + TRANSPOSING_COST * (shape.m * shape.n) as f64;
         let swapped = transposed < straight && shape.m <= MOST_ROWS;
         let (rows, columns) = if swapped {
             (shape.n, shape.m)
@@ -93,7 +119,12 @@ impl MatmulPlan {
         let in_place = (columns == 1 || b_stride[1] == 1) && b_stride[0] >= 0;
         // A panel that is narrower than B's rows is scattered over many pages and few cache sets: copied if enough rows use the copy.
         let scattered = panels.len() > 1 && shape.k > 16 && rows * batch / distinct.max(1) >= 128;
-        let packed_matrices = if in_place && !scattered { 0 } else { distinct };
+        let packs_own = packs_own && !swapped;
+        let packed_matrices = if (in_place && !scattered) || packs_own {
+            0
+        } else {
+            distinct
+        };
 
         let pieces = shape.k.div_ceil(piece);
         let by_pieces =
@@ -121,11 +152,18 @@ impl MatmulPlan {
                     .min(MOST_ROWS);
                 groups = panels.len();
             }
+            if packs_own {
+                let width = panels.first().map_or(1, |panel| panel.width);
+                let together = (MOST_OWN_ELEMENTS / (width * shape.k).max(1)).clamp(1, 4);
+                row_block = rows.next_multiple_of(tallest).min(MOST_ROWS);
+                groups = panels.len().div_ceil(together);
+            }
             // A transposed tile is stored twice: a panel at a time stays in the second-level cache.
             if swapped {
                 groups = panels.len();
             }
             while row_block > tallest
+                && !packs_own
                 && groups < 8
                 && row_tasks(row_block) * groups.max(1) < wanted_tasks
             {
@@ -147,6 +185,7 @@ impl MatmulPlan {
             panels,
             groups,
             packed_matrices,
+            packs_own,
             schedule,
             sharing,
             shape,
@@ -162,8 +201,7 @@ impl MatmulPlan {
     pub fn scratch_bytes(&self) -> usize {
         let own = match self.schedule {
             Schedule::Pieces => scratch_for(self.shape.m * self.shape.n) * self.pieces(),
-            Schedule::Tiles { .. } if self.swapped => self.slot_bytes() * self.sharing.threads,
-            Schedule::Tiles { .. } => 0,
+            Schedule::Tiles { .. } => self.slot_bytes() * self.sharing.threads,
         };
         self.packed_bytes() + own
     }
@@ -181,9 +219,21 @@ impl MatmulPlan {
         self.packed_matrices * self.packed_size() * size_of::<f32>()
     }
 
-    /// The block that a slot stores transposed.
+    /// How many bytes of the scratch hold the packed B, which may stay for runs with the same B.
+    pub fn kept_bytes(&self) -> usize {
+        if self.swapped { 0 } else { self.packed_bytes() }
+    }
+
+    /// The block that a slot stores transposed, or the panels that it packs.
     fn slot_bytes(&self) -> usize {
         match self.schedule {
+            Schedule::Tiles { .. } if self.packs_own => {
+                let widths = self
+                    .groups
+                    .iter()
+                    .map(|group| packed_width(&self.panels[group.clone()]));
+                scratch_for(widths.max().unwrap_or(0) * self.shape.k) + SCRATCH_ALIGNMENT
+            }
             Schedule::Tiles { row_block } if self.swapped => {
                 scratch_for(row_block * packed_width(&self.panels)) + SCRATCH_ALIGNMENT
             }
@@ -204,26 +254,31 @@ impl MatmulPlan {
     /// Computes C.
     ///
     /// # Safety
-    /// `a` and `b` must be readable at every offset that the shape names, `c` writable for `batch * m * n` elements, `scratch` writable for
-    /// [`MatmulPlan::scratch_bytes`] and aligned to 64 bytes; `c` and `scratch` must overlap nothing else.
+    /// `a` and `b` must be readable at every offset that the shape names, `c` writable for `batch * m * n` elements, `room` writable for
+    /// [`MatmulPlan::scratch_bytes`] and aligned to 64 bytes; `c` and `room` must overlap nothing else.
     pub unsafe fn run(
         &self,
         pool: &Pool,
         a: *const f32,
         b: *const f32,
         c: impl Into<Target>,
-        scratch: *mut u8,
+        room: impl Into<Room>,
         epilogue: Epilogue,
     ) {
         let c = c.into();
         debug_assert!(c.is_whole() || self.tile_elements().is_some());
         let (a, b) = if self.swapped { (b, a) } else { (a, b) };
         let (a, b) = (Shared::new(a), Shared::new(b));
-        let packed = Shared(scratch.cast::<f32>());
-        if self.packed_matrices > 0 {
+        let mut room = room.into();
+        if self.kept_bytes() == 0 {
+            // What is packed comes with each run.
+            room.kept = None;
+        }
+        let (packed, pack, own) = room.split(self.packed_bytes());
+        if self.packed_matrices > 0 && pack {
             self.pack(pool, b, packed);
         }
-        let own = Shared(scratch.wrapping_add(self.packed_bytes()));
+        let own = Shared(own);
         match self.schedule {
             Schedule::Tiles { row_block } => {
                 self.run_tiles(pool, (a, b, c), packed, own, row_block, epilogue)
@@ -262,6 +317,37 @@ impl MatmulPlan {
                 );
             }
         });
+    }
+
+    /// Packs panels of a matrix into the room of a slot, and gives the kernel's B.
+    ///
+    /// # Safety
+    /// The room is the task's own and large enough; `b` is readable.
+    unsafe fn pack_own(
+        &self,
+        b: Shared<f32>,
+        index: usize,
+        panels: &[Panel],
+        room: *mut f32,
+    ) -> (*const f32, BLayout) {
+        let k = self.shape.k;
+        let start = panels[0].packed_start;
+        for panel in panels {
+            // SAFETY: the caller's promise.
+            unsafe {
+                pack_panel(
+                    self.isa,
+                    b.get().wrapping_offset(self.matrix(index).1),
+                    &self.b_steps,
+                    self.b_stride[1],
+                    (0, k),
+                    panel,
+                    room.add((panel.packed_start - start) * k),
+                );
+            }
+        }
+        // The kernel counts from the first panel of all.
+        (room.wrapping_sub(start * k), BLayout::Packed { k })
     }
 
     /// The kernel's B of a matrix.
@@ -304,8 +390,13 @@ impl MatmulPlan {
             let after = last.start + last.columns;
             let mut table = [0_isize; MOST_ROWS];
             let rows = self.row_table(&mut table, from, to);
-            let (b, b_layout) = self.columns_of(index, b, packed);
             let block = own.get().wrapping_add(slot * self.slot_bytes()).cast();
+            let (b, b_layout) = if self.packs_own {
+                // SAFETY: the slot has room for the panels of a task.
+                unsafe { self.pack_own(b, index, panels, block) }
+            } else {
+                self.columns_of(index, b, packed)
+            };
             let block_stride = packed_width(&self.panels);
             let row = index * shape.m + if self.swapped { first } else { from };
             let tile_start = c.at(slot, row, shape.n);

@@ -16,6 +16,7 @@ mod matmul;
 mod matmul_shape;
 mod panels;
 mod transpose;
+mod windows;
 
 pub use convolution::{
     Convolution2dShape, ConvolutionForwardPlan, ConvolutionInputGradientPlan,
@@ -81,6 +82,83 @@ impl ImageOperand {
 unsafe impl Send for ImageOperand {}
 // SAFETY: as above.
 unsafe impl Sync for ImageOperand {}
+
+/// Where a run works.
+#[derive(Clone, Copy)]
+pub struct Room {
+    scratch: *mut u8,
+    /// Where packed weights stay, and whether they are there already.
+    kept: Option<(*mut u8, bool)>,
+}
+
+impl From<*mut u8> for Room {
+    /// All of it is scratch, which nobody keeps.
+    fn from(scratch: *mut u8) -> Room {
+        Room {
+            scratch,
+            kept: None,
+        }
+    }
+}
+
+impl Room {
+    /// Of a plan's scratch the part for packed weights (`kept_bytes`) is elsewhere, and keeps them: if `ready`, from an earlier run of the
+    /// plan with the same weights.
+    pub fn keeping(scratch: *mut u8, packed: *mut u8, ready: bool) -> Room {
+        Room {
+            scratch,
+            kept: Some((packed, ready)),
+        }
+    }
+
+    /// Where packed weights go, of so many bytes, whether they must be packed, and where the rest of the scratch begins.
+    fn split(self, packed_bytes: usize) -> (Shared<f32>, bool, *mut u8) {
+        match self.kept {
+            Some((packed, ready)) => (Shared(packed.cast()), !ready, self.scratch),
+            None => (
+                Shared(self.scratch.cast()),
+                true,
+                self.scratch.wrapping_add(packed_bytes),
+            ),
+        }
+    }
+}
+
+/// Where the max-pooling of a convolution's result goes, for a plan that pools it itself.
+#[derive(Clone, Copy)]
+pub struct PoolInto {
+    /// For each filter what is added before negative sums become 0 (`max(x + bias, 0)`, NaN staying NaN); null if the result is pooled
+    /// as it is.
+    pub bias: *const f32,
+    /// The pooled images.
+    pub values: *mut f32,
+    /// The places of the largest elements, as many; null if nobody wants them.
+    pub places: *mut u8,
+}
+
+// SAFETY: tasks write disjoint parts.
+unsafe impl Send for PoolInto {}
+// SAFETY: as above.
+unsafe impl Sync for PoolInto {}
+
+impl PoolInto {
+    /// So many elements on; a bias counts on its own.
+    fn offset(self, count: usize, bias: usize) -> PoolInto {
+        PoolInto {
+            bias: if self.bias.is_null() {
+                self.bias
+            } else {
+                self.bias.wrapping_add(bias)
+            },
+            values: self.values.wrapping_add(count),
+            places: if self.places.is_null() {
+                self.places
+            } else {
+                self.places.wrapping_add(count)
+            },
+        }
+    }
+}
 
 /// Where a product's result goes.
 #[derive(Clone, Copy)]

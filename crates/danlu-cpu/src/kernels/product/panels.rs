@@ -74,6 +74,13 @@ impl Steps {
         }
     }
 
+    /// The offsets of a contraction that is one piece.
+    pub fn all(&self) -> &[isize] {
+        match self {
+            Steps::Linear { table, .. } | Steps::Table(table) => table,
+        }
+    }
+
     /// The offset of one `k`.
     #[inline(always)]
     pub fn at(&self, k: usize) -> isize {

@@ -23,6 +23,8 @@ pub(super) struct Operands {
     pub inputs: Vec<Location>,
     pub output: Location,
     pub scratch: Option<Location>,
+    /// Where packed weights stay from run to run, if they do.
+    pub kept: Option<Location>,
     /// What follows on each piece of the result.
     pub pass: Option<Tape>,
     /// Where a max-pooling notes its places, or a gradient finds them.
@@ -45,6 +47,7 @@ type Build = Box<dyn FnOnce(Operands) -> Box<dyn Step>>;
 /// A kernel chosen for a node's shapes.
 pub(super) struct Kernel {
     scratch: usize,
+    kept: usize,
     tile: Option<usize>,
     build: Build,
 }
@@ -54,6 +57,7 @@ impl Kernel {
     fn new(scratch: usize, build: impl FnOnce(Operands) -> Box<dyn Step> + 'static) -> Kernel {
         Kernel {
             scratch,
+            kept: 0,
             tile: None,
             build: Box::new(build),
         }
@@ -78,7 +82,20 @@ impl Kernel {
         self.tile
     }
 
-    /// Bytes that it needs while it runs.
+    /// The same kernel, of whose scratch so many bytes may stay from run to run while the second operand does.
+    fn keeping(self, bytes: usize) -> Kernel {
+        Kernel {
+            kept: bytes,
+            ..self
+        }
+    }
+
+    /// Bytes of its scratch that may stay.
+    pub fn kept_bytes(&self) -> usize {
+        self.kept
+    }
+
+    /// Bytes that it needs while it runs, with those that may stay.
     pub fn scratch_bytes(&self) -> usize {
         self.scratch
     }
@@ -105,8 +122,8 @@ pub(super) fn kernel(
     let found = match &node.operation {
         Operation::MatMul(product) => product::matmul(product, &inputs, node, isa, threads)?,
         Operation::Convolution2d(convolution) => {
-            let rows = pooled.map_or(1, |pooled| pooled.pool.stride[0]);
-            product::forward(&convolution.options, &inputs, node, isa, threads, rows)?
+            let followed = pooled.map(|pooled| pooled.pool);
+            product::forward(&convolution.options, &inputs, node, isa, threads, followed)?
         }
         Operation::Convolution2dInputGradient(gradient) => {
             product::input_gradient(&gradient.options, &inputs, node, isa, threads)?

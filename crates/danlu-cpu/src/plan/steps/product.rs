@@ -1,5 +1,7 @@
 //! Matrix products and convolutions.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use danlu_graph::operations::{ConvolutionOptions, MatMul};
 use danlu_graph::{DType, Result};
 
@@ -9,8 +11,8 @@ use crate::fuse::tape::Tape;
 use crate::kernels::pooling::Pool2d;
 use crate::kernels::product::{
     BatchAxis, Convolution2dShape, ConvolutionForwardPlan, ConvolutionInputGradientPlan,
-    ConvolutionWeightGradientPlan, Epilogue, ImageOperand, MatmulPlan, MatmulShape, ShapeError,
-    Target, Tile,
+    ConvolutionWeightGradientPlan, Epilogue, ImageOperand, MatmulPlan, MatmulShape, PoolInto, Room,
+    ShapeError, Target, Tile,
 };
 use crate::plan::concrete::{Concrete, Pooling};
 use crate::plan::context::{Context, Location, Shared, Step};
@@ -20,6 +22,7 @@ use crate::threads::Pool;
 /// What the plans of this family share.
 trait ProductPlan: Send + Sync + 'static {
     fn scratch_bytes(&self) -> usize;
+    fn kept_bytes(&self) -> usize;
     fn tile_elements(&self) -> Option<usize>;
 
     /// # Safety
@@ -30,16 +33,35 @@ trait ProductPlan: Send + Sync + 'static {
         operands: [*const f32; 2],
         places: *const u8,
         c: Target,
-        scratch: *mut u8,
+        room: Room,
         epilogue: Epilogue<'_>,
     );
+
+    /// Whether [`ProductPlan::run_pooled`] does anything.
+    fn pools(&self) -> bool {
+        false
+    }
+
+    /// # Safety
+    /// As the plan's own `run_pooled`.
+    unsafe fn run_pooled(
+        &self,
+        _pool: &Pool,
+        _operands: [*const f32; 2],
+        _into: PoolInto,
+        _room: Room,
+    ) {
+    }
 }
 
 macro_rules! product_plans {
-    ($($plan:ty: |$a:ident, $b:ident, $places:ident| $operands:expr;)*) => {
+    ($($plan:ty: |$a:ident, $b:ident, $places:ident| $operands:expr $(, $more:item)*;)*) => {
         $(impl ProductPlan for $plan {
             fn scratch_bytes(&self) -> usize {
                 self.scratch_bytes()
+            }
+            fn kept_bytes(&self) -> usize {
+                self.kept_bytes()
             }
             fn tile_elements(&self) -> Option<usize> {
                 self.tile_elements()
@@ -50,29 +72,78 @@ macro_rules! product_plans {
                 [$a, $b]: [*const f32; 2],
                 $places: *const u8,
                 c: Target,
-                scratch: *mut u8,
+                room: Room,
                 epilogue: Epilogue<'_>,
             ) {
                 let (a, b) = $operands;
                 // SAFETY: the caller's promise.
-                unsafe { self.run(pool, a, b, c, scratch, epilogue) }
+                unsafe { self.run(pool, a, b, c, room, epilogue) }
             }
+            $($more)*
         })*
     };
 }
 
 product_plans! {
     MatmulPlan: |a, b, _places| (a, b);
-    ConvolutionForwardPlan: |a, b, _places| (a, b);
+    ConvolutionForwardPlan: |a, b, _places| (a, b),
+        fn pools(&self) -> bool {
+            self.pools()
+        },
+        unsafe fn run_pooled(
+            &self,
+            pool: &Pool,
+            [x, weights]: [*const f32; 2],
+            into: PoolInto,
+            room: Room,
+        ) {
+            // SAFETY: the caller's promise.
+            unsafe { self.run_pooled(pool, x, weights, into, room) }
+        };
     ConvolutionInputGradientPlan: |a, b, places| (ImageOperand::pooled(a, places), b);
     ConvolutionWeightGradientPlan: |a, b, places| (a, ImageOperand::pooled(b, places));
+}
+
+/// Where a product works, and keeps what it packed.
+struct Scratch {
+    weights: Location,
+    place: Option<Location>,
+    /// Where packed weights stay, and how many bytes of the plan's scratch that are.
+    kept: Option<(Location, usize)>,
+    /// The version of the weights that they were packed from.
+    made_from: AtomicU64,
+}
+
+impl Scratch {
+    fn pointer(&self, context: &Context<'_>) -> *mut u8 {
+        self.place
+            .map_or(std::ptr::null_mut(), |place| context.pointer(place))
+    }
+
+    fn room(&self, context: &Context<'_>) -> Room {
+        let scratch = self.pointer(context);
+        match (self.kept, self.weights) {
+            (Some((kept, _)), Location::State(state)) => {
+                let version = context.versions[state];
+                let ready = self.made_from.swap(version, Ordering::Relaxed) == version;
+                Room::keeping(scratch, context.pointer(kept), ready)
+            }
+            _ => Room::from(scratch),
+        }
+    }
+
+    /// What lies behind the plan's own scratch.
+    fn behind(&self, context: &Context<'_>, scratch_bytes: usize) -> *mut f32 {
+        let own = scratch_bytes - self.kept.map_or(0, |(_, bytes)| bytes);
+        self.pointer(context).wrapping_add(own).cast()
+    }
 }
 
 struct Product<P> {
     plan: P,
     sources: [Location; 2],
     output: Location,
-    scratch: Option<Location>,
+    scratch: Scratch,
     columns: usize,
     pass: Option<Tape>,
     /// Where the places of a spread gradient are.
@@ -90,12 +161,10 @@ impl<P: ProductPlan> Step for Product<P> {
         let places = self.places.map_or(std::ptr::null(), |places| {
             context.pointer(places).cast_const()
         });
-        let scratch = self
-            .scratch
-            .map_or(std::ptr::null_mut(), |scratch| context.pointer(scratch));
+        let room = self.scratch.room(context);
         let c = match self.output {
             Location::Tile => Target::tiles(
-                scratch.wrapping_add(self.plan.scratch_bytes()).cast(),
+                self.scratch.behind(context, self.plan.scratch_bytes()),
                 self.plan.tile_elements().map_or(0, aligned_elements),
             ),
             output => Target::from(context.pointer(output).cast::<f32>()),
@@ -123,7 +192,39 @@ impl<P: ProductPlan> Step for Product<P> {
         // SAFETY: the operands have the shapes that the plan was made for, and the scratch its size.
         unsafe {
             self.plan
-                .run(context.pool, operands, places, c, scratch, epilogue)
+                .run(context.pool, operands, places, c, room, epilogue)
+        };
+        Ok(())
+    }
+}
+
+/// A convolution that pools its result while that is in registers.
+struct PooledProduct<P> {
+    plan: P,
+    sources: [Location; 2],
+    scratch: Scratch,
+    bias: Option<Location>,
+    output: Location,
+    places: Option<Location>,
+}
+
+impl<P: ProductPlan> Step for PooledProduct<P> {
+    unsafe fn run(&self, context: &Context<'_>) -> Result<()> {
+        let at = |location: Option<Location>| {
+            location.map_or(std::ptr::null_mut(), |location| context.pointer(location))
+        };
+        let operands = self
+            .sources
+            .map(|source| context.pointer(source).cast_const().cast());
+        let into = PoolInto {
+            bias: at(self.bias).cast_const().cast(),
+            values: context.pointer(self.output).cast(),
+            places: at(self.places),
+        };
+        // SAFETY: the operands have the shapes that the plan was made for, and the scratch its size.
+        unsafe {
+            self.plan
+                .run_pooled(context.pool, operands, into, self.scratch.room(context))
         };
         Ok(())
     }
@@ -160,24 +261,46 @@ fn product<P: ProductPlan>(plan: P, columns: usize, threads: usize) -> Kernel {
     let bytes = |elements| aligned_elements(elements) * size_of::<f32>();
     let tile = plan.tile_elements().map(bytes);
     let tiles = tile.filter(|&tile| tile <= LARGEST_TILE);
+    let kept = plan.kept_bytes();
     let kernel = Kernel::new(plan.scratch_bytes(), move |operands: Operands| {
         let bias = match (&operands.pass, &operands.pooled) {
             (Some(tape), Some(pooled)) => tape.adds_bias_and_relu(pooled.pool.channels),
             _ => None,
         };
+        let scratch = Scratch {
+            weights: operands.inputs[1],
+            place: operands.scratch,
+            kept: operands.kept.map(|place| (place, kept)),
+            made_from: AtomicU64::new(u64::MAX),
+        };
+        if let Some(pooled) = &operands.pooled
+            && (bias.is_some() || operands.pass.is_none())
+            && plan.pools()
+        {
+            return Box::new(PooledProduct {
+                plan,
+                bias,
+                sources: [operands.inputs[0], operands.inputs[1]],
+                scratch,
+                output: pooled.output,
+                places: pooled.places,
+            }) as Box<dyn Step>;
+        }
         Box::new(Product {
             plan,
             bias,
             sources: [operands.inputs[0], operands.inputs[1]],
             output: operands.output,
-            scratch: operands.scratch,
+            scratch,
             columns,
             pass: operands.pass,
             places: operands.places,
             pooled: operands.pooled,
         })
     });
-    kernel.with_tiles(tiles.map(|tile| tile * threads))
+    kernel
+        .with_tiles(tiles.map(|tile| tile * threads))
+        .keeping(kept)
 }
 
 /// The shape of an operand of a product of this rank. Of more axes, as [`contraction`](crate::fuse::contraction) leaves
@@ -272,17 +395,17 @@ fn spread(node: &Concrete) -> Option<Pool2d> {
     }
 }
 
-/// The plan of a convolution in f32; tiles have a multiple of `rows` rows.
+/// The plan of a convolution in f32, which a max-pooling may follow.
 pub(super) fn forward(
     options: &ConvolutionOptions,
     inputs: &[&Concrete],
     node: &Concrete,
     isa: Isa,
     threads: usize,
-    rows: usize,
+    followed: Option<Pool2d>,
 ) -> Result<Option<Kernel>> {
     let shape = convolution(options, &inputs[0].shape, &inputs[1].shape);
-    let plan = ConvolutionForwardPlan::with_row_multiple(isa, shape, threads, rows);
+    let plan = ConvolutionForwardPlan::followed_by(isa, shape, threads, followed);
     kernel(plan, node, shape.filters, threads)
 }
 

@@ -3,7 +3,10 @@
 use super::super::block::{BLayout, Contraction};
 use super::super::kernel;
 use super::super::panels::{Panel, Steps, pack_panel, packed_width, panels, piece_length};
-use super::super::{Epilogue, ImageOperand, Shared, Sharing, Target, Tile, scratch_for};
+use super::super::windows::{self, Windows};
+use super::super::{
+    Epilogue, ImageOperand, PoolInto, Room, Shared, Sharing, Target, Tile, scratch_for,
+};
 use super::image::Images;
 use crate::kernels::pooling::Pool2d;
 use crate::simd::Isa;
@@ -39,8 +42,8 @@ pub(super) struct Geometry {
     pub dilation: [usize; 2],
     /// The images are the gradient of this pooling, given by what it was spread from.
     pub pooled: Option<Pool2d>,
-    /// Tiles have a multiple of so many rows of the result, but for the last.
-    pub row_multiple: usize,
+    /// The max-pooling that follows on the result, if one does: then tiles hold whole windows of it.
+    pub followed: Option<Pool2d>,
 }
 
 impl Geometry {
@@ -71,7 +74,33 @@ pub(super) struct Correlation {
     /// Rows of the result that a task computes of each of its images.
     band: usize,
     sharing: Sharing,
+    windows: Option<Box<WindowTables>>,
 }
+
+/// What a plan needs that pools its result in registers.
+#[derive(Debug)]
+struct WindowTables {
+    pool: Pool2d,
+    /// As `rows`, but window by window, and only what is in one.
+    rows: Vec<isize>,
+    panels: Vec<Panel>,
+}
+
+/// Some rows of the result, of some images.
+struct Task {
+    slot: usize,
+    /// The first image, and how many.
+    image: usize,
+    count: usize,
+    /// The first row, and how many.
+    y: usize,
+    band: usize,
+    /// Where its first window begins.
+    a: *const f32,
+}
+
+/// Longer contractions are better off with larger tiles.
+const LONGEST_POOLED: usize = 64;
 
 /// A task should do at least so much, in multiplications and additions, and so many windows, to use the weights that it reads.
 const TASK_FLOPS: usize = 1_000_000;
@@ -97,14 +126,15 @@ impl Correlation {
         let windows = output[0] * output[1];
         let window_flops = 2 * k * columns * groups;
         let mut wanted = (TASK_FLOPS / window_flops.max(1)).clamp(TASK_WINDOWS, MOST_WINDOWS);
-        if geometry.row_multiple > 1 {
+        if geometry.followed.is_some() {
             // What follows on a tile wants it in the first-level cache.
             wanted = wanted.min((TILE_ELEMENTS / (columns * groups).max(1)).max(TASK_WINDOWS));
         }
         let (images_per_task, band) = if windows >= wanted {
             let bands = (windows / wanted).clamp(1, output[0].max(1));
             let band = output[0].div_ceil(bands);
-            (1, band.next_multiple_of(geometry.row_multiple.max(1)))
+            let multiple = geometry.followed.map_or(1, |pool| pool.stride[0]);
+            (1, band.next_multiple_of(multiple))
         } else {
             let most = (wanted / windows.max(1)).max(1);
             let tasks = batch.div_ceil(most).max(1);
@@ -140,9 +170,54 @@ impl Correlation {
             images_per_task,
             band: band.max(1),
             sharing: Sharing::new(threads, flops, bytes),
+            windows: None,
         };
         plan.make_tables();
+        plan.windows = plan.window_tables();
         plan
+    }
+
+    /// Where the window of a result begins, relative to that of a task's first.
+    fn window_offset(&self, image: usize, y: usize, x: usize) -> isize {
+        let Geometry { images, stride, .. } = self.geometry;
+        let image_stride = images.image_stride(self.copied_rows(self.band));
+        let offset = image * image_stride
+            + y * stride[0] * images.row_stride()
+            + x * stride[1] * images.channels;
+        offset as isize
+    }
+
+    fn window_tables(&self) -> Option<Box<WindowTables>> {
+        let pool = self.geometry.followed?;
+        let lanes = self.isa.lanes();
+        let good = windows::has_tiles(lanes, pool.kernel)
+            && pool.is_whole()
+            && pool.has_places()
+            && self.k <= LONGEST_POOLED
+            && self.weights.in_place.is_some()
+            && !self.geometry.depthwise
+            && self.geometry.pooled.is_none();
+        if !good {
+            return None;
+        }
+        let mut rows = Vec::new();
+        for image in 0..self.images_per_task {
+            for y in 0..self.band.div_ceil(pool.stride[0]).min(pool.output[0]) {
+                for x in 0..pool.output[1] {
+                    for dy in 0..pool.kernel[0] {
+                        for dx in 0..pool.kernel[1] {
+                            let (y, x) = (y * pool.stride[0] + dy, x * pool.stride[1] + dx);
+                            rows.push(self.window_offset(image, y, x));
+                        }
+                    }
+                }
+            }
+        }
+        Some(Box::new(WindowTables {
+            pool,
+            rows,
+            panels: panels(lanes, self.geometry.columns, windows::WIDEST),
+        }))
     }
 
     fn make_tables(&mut self) {
@@ -150,20 +225,15 @@ impl Correlation {
             images,
             output,
             kernel,
-            stride,
             dilation,
             ..
         } = self.geometry;
         let (channels, row_stride) = (images.channels, images.row_stride());
-        let image_stride = images.image_stride(self.copied_rows(self.band));
         let mut rows = Vec::new();
         for image in 0..self.images_per_task {
             for y in 0..self.band.min(output[0]) {
                 for x in 0..output[1] {
-                    let offset = image * image_stride
-                        + y * stride[0] * row_stride
-                        + x * stride[1] * channels;
-                    rows.push(offset as isize);
+                    rows.push(self.window_offset(image, y, x));
                 }
             }
         }
@@ -197,7 +267,8 @@ impl Correlation {
         scratch_for(packed_width(&self.panels) * self.k) / size_of::<f32>()
     }
 
-    fn packed_bytes(&self) -> usize {
+    /// How many bytes of the scratch hold packed weights.
+    pub fn packed_bytes(&self) -> usize {
         if self.packed {
             self.geometry.groups * self.packed_size() * size_of::<f32>()
         } else {
@@ -237,46 +308,32 @@ impl Correlation {
 
     /// # Safety
     /// `source` must be readable for the images, `weights` at every offset that [`Weights`] names, `c` writable for the result and
-    /// `scratch` for [`Correlation::scratch_bytes`]; `c` and `scratch` must overlap nothing else.
+    /// `room` for [`Correlation::scratch_bytes`]; `c` and `room` must overlap nothing else.
     pub unsafe fn run(
         &self,
         pool: &Pool,
         source: ImageOperand,
         weights: *const f32,
         c: Target,
-        scratch: *mut u8,
+        room: Room,
         epilogue: Epilogue,
     ) {
-        let packed = Shared(scratch.cast::<f32>());
+        let (packed, pack, copies) = room.split(self.packed_bytes());
         let weights = Shared::new(weights);
-        if self.packed {
+        if self.packed && pack {
             self.pack(pool, weights, packed);
         }
-        let copies = Shared(scratch.wrapping_add(self.packed_bytes()));
-        let Geometry { batch, output, .. } = self.geometry;
+        let output = self.geometry.output;
         let filters = self.geometry.columns * self.geometry.groups;
-        let bands = output[0].div_ceil(self.band);
-        let tasks = if output[1] == 0 || filters == 0 {
-            0
-        } else {
-            batch.div_ceil(self.images_per_task) * bands
-        };
-        self.sharing.run(pool, tasks, &|slot, task| {
-            let first_image = task / bands * self.images_per_task;
-            let count = self.images_per_task.min(batch - first_image);
-            let y = task % bands * self.band;
-            let band = self.band.min(output[0] - y);
-            let copy = copies.get().wrapping_add(slot * self.slot_bytes()).cast();
-            // SAFETY: the images exist, and the copy is this slot's own.
-            let a = unsafe { self.prepare(source, copy, first_image, count, y, band) };
-            let row_start = (first_image * output[0] + y) * output[1];
-            let rows = &self.rows[..count * band * output[1]];
-            let tile_start = c.at(slot, row_start, filters);
+        self.for_each_task(pool, source, copies, &|task: Task| {
+            let row_start = (task.image * output[0] + task.y) * output[1];
+            let rows = &self.rows[..task.count * task.band * output[1]];
+            let tile_start = c.at(task.slot, row_start, filters);
             for group in 0..self.geometry.groups {
                 let (b, b_layout) = self.weights_of(group, weights, packed);
                 let column = group * self.geometry.columns;
                 self.isa.dispatch(Contraction {
-                    a: a.wrapping_add(group * self.geometry.images.channels / self.geometry.groups),
+                    a: self.group_of(task.a, group),
                     rows,
                     steps: &self.steps,
                     from: 0,
@@ -301,6 +358,95 @@ impl Correlation {
                 epilogue(tile, tile_start);
             }
         });
+    }
+
+    /// Whether [`Correlation::run_pooled`] can be called.
+    pub fn pools(&self) -> bool {
+        self.windows.is_some()
+    }
+
+    /// The max-pooling of the result, with the same bits; nothing if [`Correlation::pools`] says no.
+    ///
+    /// # Safety
+    /// As [`Correlation::run`], and `into` is writable for the pooling of all images.
+    pub unsafe fn run_pooled(
+        &self,
+        pool: &Pool,
+        source: ImageOperand,
+        weights: *const f32,
+        into: PoolInto,
+        room: Room,
+    ) {
+        let (Some(tables), Some(b_stride)) = (&self.windows, self.weights.in_place) else {
+            return;
+        };
+        let weights = Shared::new(weights);
+        let pooling = &tables.pool;
+        let filters = self.geometry.columns * self.geometry.groups;
+        let (_, _, copies) = room.split(self.packed_bytes());
+        self.for_each_task(pool, source, copies, &|task: Task| {
+            let first = task.y / pooling.stride[0];
+            let last = (task.y + task.band).div_ceil(pooling.stride[0]);
+            let window_rows = last.min(pooling.output[0]).saturating_sub(first);
+            let windows = task.count * window_rows * pooling.output[1];
+            let place = (task.image * pooling.output[0] + first) * pooling.row_length();
+            for group in 0..self.geometry.groups {
+                let column = group * self.geometry.columns;
+                self.isa.dispatch(Windows {
+                    a: self.group_of(task.a, group),
+                    rows: &tables.rows[..windows * pooling.kernel[0] * pooling.kernel[1]],
+                    size: pooling.kernel,
+                    offsets: self.steps.all(),
+                    b: weights
+                        .get()
+                        .wrapping_add(group * self.weights.group_stride),
+                    b_stride,
+                    panels: &tables.panels,
+                    into: into.offset(place + column, column),
+                    stride: filters,
+                });
+            }
+        });
+    }
+
+    /// Calls `body` for every task once the images that it looks at are ready, on any thread.
+    fn for_each_task(
+        &self,
+        pool: &Pool,
+        source: ImageOperand,
+        copies: *mut u8,
+        body: &(dyn Fn(Task) + Sync),
+    ) {
+        let copies = Shared(copies);
+        let Geometry { batch, output, .. } = self.geometry;
+        let bands = output[0].div_ceil(self.band);
+        let tasks = if output[1] == 0 || self.geometry.columns * self.geometry.groups == 0 {
+            0
+        } else {
+            batch.div_ceil(self.images_per_task) * bands
+        };
+        self.sharing.run(pool, tasks, &|slot, task| {
+            let image = task / bands * self.images_per_task;
+            let count = self.images_per_task.min(batch - image);
+            let y = task % bands * self.band;
+            let band = self.band.min(output[0] - y);
+            let copy = copies.get().wrapping_add(slot * self.slot_bytes()).cast();
+            // SAFETY: the images exist, and the copy is this slot's own.
+            let a = unsafe { self.prepare(source, copy, image, count, y, band) };
+            body(Task {
+                slot,
+                image,
+                count,
+                y,
+                band,
+                a,
+            });
+        });
+    }
+
+    /// Where the channels of a group begin.
+    fn group_of(&self, a: *const f32, group: usize) -> *const f32 {
+        a.wrapping_add(group * self.geometry.images.channels / self.geometry.groups)
     }
 
     /// Where the task's first window begins, after copying what must be copied.

@@ -1,10 +1,11 @@
 //! The convolution itself.
 
 use super::super::panels::Steps;
-use super::super::{Epilogue, Target};
+use super::super::{Epilogue, PoolInto, Room, Target};
 use super::correlation::{Correlation, Geometry, Weights};
 use super::image::Images;
 use super::shape::{Convolution2dShape, ShapeError};
+use crate::kernels::pooling::Pool2d;
 use crate::simd::Isa;
 use crate::threads::Pool;
 
@@ -45,18 +46,18 @@ impl ConvolutionForwardPlan {
         shape: Convolution2dShape,
         threads: usize,
     ) -> Result<ConvolutionForwardPlan, ShapeError> {
-        ConvolutionForwardPlan::with_row_multiple(isa, shape, threads, 1)
+        ConvolutionForwardPlan::followed_by(isa, shape, threads, None)
     }
 
-    /// The same, with tiles that have a multiple of so many rows of the result, but for the last of an image: a pooling can follow.
+    /// The same, with tiles that hold whole windows of a max-pooling, which follows.
     ///
     /// # Errors
     /// As [`Convolution2dShape::validate`].
-    pub fn with_row_multiple(
+    pub fn followed_by(
         isa: Isa,
         shape: Convolution2dShape,
         threads: usize,
-        row_multiple: usize,
+        followed: Option<Pool2d>,
     ) -> Result<ConvolutionForwardPlan, ShapeError> {
         shape.validate()?;
         let depthwise = shape.is_depthwise();
@@ -75,7 +76,7 @@ impl ConvolutionForwardPlan {
             stride: shape.stride,
             dilation: shape.dilation,
             pooled: None,
-            row_multiple,
+            followed,
         };
         let weights = Weights {
             steps: Steps::linear(shape.filters as isize, 0),
@@ -99,6 +100,11 @@ impl ConvolutionForwardPlan {
         self.correlation.scratch_bytes()
     }
 
+    /// How many bytes of the scratch hold packed weights, which may stay for runs with the same weights.
+    pub fn kept_bytes(&self) -> usize {
+        self.correlation.packed_bytes()
+    }
+
     /// Elements of the largest tile that an epilogue is given; tiles need not be parts of the whole result.
     pub fn tile_elements(&self) -> Option<usize> {
         Some(self.correlation.tile_elements())
@@ -107,21 +113,45 @@ impl ConvolutionForwardPlan {
     /// Computes `y` from the images `x` and the weights. Tiles are full-width: `[batch * output height * output width, filters]`.
     ///
     /// # Safety
-    /// `x` and `weights` must be readable and `y` writable for their shapes, `scratch` writable for
-    /// [`ConvolutionForwardPlan::scratch_bytes`] and aligned to 64 bytes; `y` and `scratch` must overlap nothing else.
+    /// `x` and `weights` must be readable and `y` writable for their shapes, `room` writable for
+    /// [`ConvolutionForwardPlan::scratch_bytes`] and aligned to 64 bytes; `y` and `room` must overlap nothing else.
     pub unsafe fn run(
         &self,
         pool: &Pool,
         x: *const f32,
         weights: *const f32,
         y: impl Into<Target>,
-        scratch: *mut u8,
+        room: impl Into<Room>,
         epilogue: Epilogue,
     ) {
         // SAFETY: passed on from the caller.
         unsafe {
             self.correlation
-                .run(pool, x.into(), weights, y.into(), scratch, epilogue);
+                .run(pool, x.into(), weights, y.into(), room.into(), epilogue);
+        }
+    }
+
+    /// Whether the plan can pool its result itself: few taps and channels, and windows that it has tiles for.
+    pub fn pools(&self) -> bool {
+        self.correlation.pools()
+    }
+
+    /// Computes the max-pooling that the plan was told of, and nothing else, for a plan that [pools](Self::pools).
+    ///
+    /// # Safety
+    /// As [`ConvolutionForwardPlan::run`]; `into` is writable for the pooling of all images.
+    pub unsafe fn run_pooled(
+        &self,
+        pool: &Pool,
+        x: *const f32,
+        weights: *const f32,
+        into: PoolInto,
+        room: impl Into<Room>,
+    ) {
+        // SAFETY: passed on from the caller.
+        unsafe {
+            self.correlation
+                .run_pooled(pool, x.into(), weights, into, room.into());
         }
     }
 }

@@ -4,7 +4,7 @@
 //! turned around and its channels and filters exchanged. The weights are copied into that order first.
 
 use super::super::panels::Steps;
-use super::super::{Epilogue, ImageOperand, Target};
+use super::super::{Epilogue, ImageOperand, Room, Target};
 use super::correlation::{Correlation, Geometry, Weights};
 use super::image::Images;
 use super::scatter::ScatterPlan;
@@ -83,7 +83,7 @@ impl ConvolutionInputGradientPlan {
             stride: [1, 1],
             dilation: shape.dilation,
             pooled,
-            row_multiple: 1,
+            followed: None,
         };
         if pooled.is_some() {
             geometry.images.copied = true;
@@ -120,6 +120,14 @@ impl ConvolutionInputGradientPlan {
         }
     }
 
+    /// How many bytes of the scratch hold packed weights, which may stay for runs with the same weights.
+    pub fn kept_bytes(&self) -> usize {
+        match &self.method {
+            Method::Correlation(correlation) => correlation.packed_bytes(),
+            Method::Scatter(_) => 0,
+        }
+    }
+
     /// Elements of the largest tile that an epilogue is given; tiles need not be parts of the whole result.
     pub fn tile_elements(&self) -> Option<usize> {
         Some(match &self.method {
@@ -131,25 +139,25 @@ impl ConvolutionInputGradientPlan {
     /// Computes `dx` from `dy` and the weights. Tiles are full-width: `[batch * height * width, channels]`.
     ///
     /// # Safety
-    /// `dy` and `weights` must be readable and `dx` writable for their shapes, `scratch` writable for
-    /// [`ConvolutionInputGradientPlan::scratch_bytes`] and aligned to 64 bytes; `dx` and `scratch` must overlap nothing else.
+    /// `dy` and `weights` must be readable and `dx` writable for their shapes, `room` writable for
+    /// [`ConvolutionInputGradientPlan::scratch_bytes`] and aligned to 64 bytes; `dx` and `room` must overlap nothing else.
     pub unsafe fn run(
         &self,
         pool: &Pool,
         dy: impl Into<ImageOperand>,
         weights: *const f32,
         dx: impl Into<Target>,
-        scratch: *mut u8,
+        room: impl Into<Room>,
         epilogue: Epilogue,
     ) {
-        let (dy, dx) = (dy.into(), dx.into());
+        let (dy, dx, room) = (dy.into(), dx.into(), room.into());
         // SAFETY: passed on from the caller.
         unsafe {
             match &self.method {
                 Method::Correlation(correlation) => {
-                    correlation.run(pool, dy, weights, dx, scratch, epilogue);
+                    correlation.run(pool, dy, weights, dx, room, epilogue);
                 }
-                Method::Scatter(plan) => plan.run(pool, dy, weights, dx, scratch, epilogue),
+                Method::Scatter(plan) => plan.run(pool, dy, weights, dx, room.scratch, epilogue),
             }
         }
     }

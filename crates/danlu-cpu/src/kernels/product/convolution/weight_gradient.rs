@@ -7,7 +7,7 @@
 use super::super::block::{BLayout, Contraction, SumOfParts};
 use super::super::kernel;
 use super::super::panels::{Panel, Steps, panels};
-use super::super::{Epilogue, ImageOperand, Shared, Sharing, Target, Tile, scratch_for};
+use super::super::{Epilogue, ImageOperand, Room, Shared, Sharing, Target, Tile, scratch_for};
 use super::few_channels::FewChannels;
 use super::image::Images;
 use super::shape::{Convolution2dShape, ShapeError};
@@ -219,6 +219,11 @@ impl ConvolutionWeightGradientPlan {
         4096_usize.div_ceil(self.shape.filters.max(1))
     }
 
+    /// No part of the scratch may stay.
+    pub fn kept_bytes(&self) -> usize {
+        0
+    }
+
     /// Elements of the largest tile that an epilogue is given; tiles need not be parts of the whole result.
     pub fn tile_elements(&self) -> Option<usize> {
         let rows = if self.chunks == 1 {
@@ -232,15 +237,15 @@ impl ConvolutionWeightGradientPlan {
     /// Computes `dw` from the images `x` and `dy`. Tiles are full-width: `[taps * channels / groups, filters]`.
     ///
     /// # Safety
-    /// `x` and `dy` must be readable and `dw` writable for their shapes, `scratch` writable for
-    /// [`ConvolutionWeightGradientPlan::scratch_bytes`] and aligned to 64 bytes; `dw` and `scratch` must overlap nothing else.
+    /// `x` and `dy` must be readable and `dw` writable for their shapes, `room` writable for
+    /// [`ConvolutionWeightGradientPlan::scratch_bytes`] and aligned to 64 bytes; `dw` and `room` must overlap nothing else.
     pub unsafe fn run(
         &self,
         pool: &Pool,
         x: *const f32,
         dy: impl Into<ImageOperand>,
         dw: impl Into<Target>,
-        scratch: *mut u8,
+        room: impl Into<Room>,
         epilogue: Epilogue,
     ) {
         let dw = dw.into();
@@ -249,6 +254,7 @@ impl ConvolutionWeightGradientPlan {
             return;
         }
         let (x, dy) = (Shared::new(x), dy.into());
+        let scratch = room.into().scratch;
         let parts = Shared(scratch.cast::<f32>());
         let copies = Shared(scratch.wrapping_add(self.parts_bytes()));
         let row_tasks = self.rows.len().div_ceil(self.row_block);
