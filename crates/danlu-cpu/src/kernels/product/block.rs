@@ -97,8 +97,9 @@ pub(super) struct SumOfParts {
     pub c: *mut f32,
     pub rows: usize,
     pub columns: usize,
-    /// Elements from one row to the next, in C and in the parts.
+    /// Elements from one row to the next in the parts, and in C.
     pub row_stride: usize,
+    pub c_stride: usize,
 }
 
 impl WithSimd for SumOfParts {
@@ -109,7 +110,9 @@ impl WithSimd for SumOfParts {
         for row in 0..self.rows {
             let offset = row * self.row_stride;
             // SAFETY: whoever made this value vouches that C and the parts have these rows, and that no other thread touches C's.
-            let c = unsafe { std::slice::from_raw_parts_mut(self.c.add(offset), self.columns) };
+            let c = unsafe {
+                std::slice::from_raw_parts_mut(self.c.add(row * self.c_stride), self.columns)
+            };
             for index in 0..self.count {
                 // SAFETY: as above; the parts do not overlap C.
                 let part = unsafe {

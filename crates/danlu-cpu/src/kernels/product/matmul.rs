@@ -517,6 +517,7 @@ impl MatmulPlan {
                 rows: tile.row_end - row_start,
                 columns: tile.column_end - column_start,
                 row_stride: n,
+                c_stride: n,
             });
             if let Some(epilogue) = epilogue {
                 epilogue(tile, tile_start);

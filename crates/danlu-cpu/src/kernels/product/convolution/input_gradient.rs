@@ -7,6 +7,7 @@ use super::super::panels::Steps;
 use super::super::{Epilogue, ImageOperand, Room, Target};
 use super::correlation::{Correlation, Geometry, Weights};
 use super::image::Images;
+use super::noted::NotedInputGradient;
 use super::scatter::ScatterPlan;
 use super::shape::{Convolution2dShape, ShapeError};
 use crate::kernels::pooling::Pool2d;
@@ -25,6 +26,7 @@ pub struct ConvolutionInputGradientPlan {
 enum Method {
     Correlation(Correlation),
     Scatter(ScatterPlan),
+    Noted(NotedInputGradient),
 }
 
 impl ConvolutionInputGradientPlan {
@@ -51,6 +53,12 @@ impl ConvolutionInputGradientPlan {
         pooled: Option<Pool2d>,
     ) -> Result<ConvolutionInputGradientPlan, ShapeError> {
         shape.validate()?;
+        if let Some(noted) =
+            pooled.and_then(|pool| NotedInputGradient::new(isa, &shape, &pool, threads))
+        {
+            let method = Method::Noted(noted);
+            return Ok(ConvolutionInputGradientPlan { shape, method });
+        }
         if ScatterPlan::pays(isa, &shape) {
             let method = Method::Scatter(ScatterPlan::new(isa, shape, threads, pooled));
             return Ok(ConvolutionInputGradientPlan { shape, method });
@@ -117,6 +125,7 @@ impl ConvolutionInputGradientPlan {
         match &self.method {
             Method::Correlation(correlation) => correlation.scratch_bytes(),
             Method::Scatter(scatter) => scatter.scratch_bytes(),
+            Method::Noted(noted) => noted.scratch_bytes(),
         }
     }
 
@@ -125,6 +134,7 @@ impl ConvolutionInputGradientPlan {
         match &self.method {
             Method::Correlation(correlation) => correlation.packed_bytes(),
             Method::Scatter(_) => 0,
+            Method::Noted(noted) => noted.packed_bytes(),
         }
     }
 
@@ -133,6 +143,7 @@ impl ConvolutionInputGradientPlan {
         Some(match &self.method {
             Method::Correlation(correlation) => correlation.tile_elements(),
             Method::Scatter(scatter) => scatter.tile_elements(),
+            Method::Noted(noted) => noted.tile_elements(),
         })
     }
 
@@ -158,6 +169,7 @@ impl ConvolutionInputGradientPlan {
                     correlation.run(pool, dy, weights, dx, room, epilogue);
                 }
                 Method::Scatter(plan) => plan.run(pool, dy, weights, dx, room.scratch, epilogue),
+                Method::Noted(plan) => plan.run(pool, dy, weights, dx, room, epilogue),
             }
         }
     }

@@ -9,6 +9,7 @@ mod few_channels;
 mod forward;
 mod image;
 mod input_gradient;
+mod noted;
 mod scatter;
 mod shape;
 mod weight_gradient;

@@ -10,6 +10,7 @@ use super::super::panels::{Panel, Steps, panels};
 use super::super::{Epilogue, ImageOperand, Room, Shared, Sharing, Target, Tile, scratch_for};
 use super::few_channels::FewChannels;
 use super::image::Images;
+use super::noted::NotedWeightGradient;
 use super::shape::{Convolution2dShape, ShapeError};
 use crate::kernels::pooling::{Pool2d, spread_rows};
 use crate::simd::Isa;
@@ -39,6 +40,8 @@ pub struct ConvolutionWeightGradientPlan {
     pooled: Option<Pool2d>,
     /// The kernel for that, where channels are few.
     few: Option<FewChannels>,
+    /// Everything for that, where it pays.
+    noted: Option<Box<NotedWeightGradient>>,
 }
 
 /// Windows of a piece, about.
@@ -82,6 +85,10 @@ impl ConvolutionWeightGradientPlan {
             None => PIECE_WINDOWS,
         };
         let few = pooled.and_then(|pool| FewChannels::new(isa, &shape, &pool));
+        let noted = match (pooled, &few) {
+            (Some(pool), None) => NotedWeightGradient::new(isa, &shape, &pool, threads),
+            _ => None,
+        };
         let (images_per_piece, band) = if few.is_some() {
             (1, output[0])
         } else if windows <= wanted / 2 {
@@ -136,6 +143,7 @@ impl ConvolutionWeightGradientPlan {
             band,
             pooled,
             few,
+            noted: noted.map(Box::new),
             pieces,
             chunks,
             row_block,
@@ -171,6 +179,9 @@ impl ConvolutionWeightGradientPlan {
 
     /// Scratch that a run needs.
     pub fn scratch_bytes(&self) -> usize {
+        if let Some(noted) = &self.noted {
+            return noted.scratch_bytes();
+        }
         self.parts_bytes() + self.slot_bytes() * self.sharing.threads
     }
 
@@ -226,6 +237,9 @@ impl ConvolutionWeightGradientPlan {
 
     /// Elements of the largest tile that an epilogue is given; tiles need not be parts of the whole result.
     pub fn tile_elements(&self) -> Option<usize> {
+        if let Some(noted) = &self.noted {
+            return Some(noted.tile_elements());
+        }
         let rows = if self.chunks == 1 {
             self.row_block
         } else {
@@ -255,6 +269,11 @@ impl ConvolutionWeightGradientPlan {
         }
         let (x, dy) = (Shared::new(x), dy.into());
         let scratch = room.into().scratch;
+        if let Some(noted) = &self.noted {
+            // SAFETY: passed on from the caller.
+            unsafe { noted.run(pool, x.get(), dy, dw, scratch, epilogue) };
+            return;
+        }
         let parts = Shared(scratch.cast::<f32>());
         let copies = Shared(scratch.wrapping_add(self.parts_bytes()));
         let row_tasks = self.rows.len().div_ceil(self.row_block);
@@ -433,6 +452,7 @@ impl ConvolutionWeightGradientPlan {
                 rows: row_end - row_start,
                 columns: filters,
                 row_stride: filters,
+                c_stride: filters,
             });
             if let Some(epilogue) = epilogue {
                 let tile = Tile {
