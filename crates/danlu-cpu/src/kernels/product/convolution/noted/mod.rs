@@ -6,6 +6,8 @@
 //! A product that spreads the gradient first multiplies by the zeros, too: for windows of 2 by 2, at least four times as much.
 
 mod input;
+#[cfg(test)]
+mod tests;
 mod weights;
 
 pub(super) use input::NotedInputGradient;
@@ -92,7 +94,7 @@ impl Noted {
             *offset =
                 (y * shape.stride[0] * row_stride + x * shape.stride[1] * shape.channels) as u32;
         }
-        good.then(|| Noted {
+        good.then_some(Noted {
             isa,
             shape: *shape,
             pool: *pool,
