@@ -139,7 +139,7 @@ fn both_gradients_agree_with_spread_ones() {
                     .unwrap_or_else(|| panic!("{isa}: {shape:?} and {pool:?} do not suit"));
                 let plain_input = ConvolutionInputGradientPlan::new(isa, shape, count).unwrap();
                 let plain_weights = ConvolutionWeightGradientPlan::new(isa, shape, count).unwrap();
-                let mut room = |bytes: usize| vec![[f32::NAN; 16]; bytes / 64 + 2];
+                let room = |bytes: usize| vec![[f32::NAN; 16]; bytes / 64 + 2];
                 let pointer = |room: &mut Vec<[f32; 16]>| {
                     let start = room.as_mut_ptr().cast::<u8>();
                     start.wrapping_add(start.align_offset(64))
