@@ -329,3 +329,73 @@ fn tasks_that_pack_their_own_panels_agree_for_any_number_of_rows() {
         }
     }
 }
+
+/// Products of which most of A is zero leave these out; no bit may tell.
+#[test]
+fn zeros_that_are_left_out_change_no_bit() {
+    // Straight and transposed A, ragged columns, several pieces, tasks that pack B, one panel and many.
+    let shapes = [
+        (64, 128, 5408, false, false),
+        (784, 512, 128, true, false),
+        (5408, 128, 64, true, false),
+        (64, 1100, 128, false, true),
+        (130, 530, 700, false, false),
+        (100, 75, 1000, false, false),
+        (300, 200, 90, true, false),
+        (257, 41, 513, true, false),
+    ];
+    for (index, (m, n, k, a_turned, b_turned)) in shapes.into_iter().enumerate() {
+        let shape = MatmulShape {
+            a: if a_turned {
+                [1, m as isize]
+            } else {
+                [k as isize, 1]
+            },
+            b: if b_turned {
+                [1, k as isize]
+            } else {
+                [n as isize, 1]
+            },
+            ..MatmulShape::row_major(m, n, k)
+        };
+        let (mut a, b) = operands(&shape);
+        // Some rows and steps have none but zeros, some no zero.
+        for (place, value) in a.iter_mut().enumerate() {
+            let (row, step) = if a_turned {
+                (place % m, place / m)
+            } else {
+                (place / k, place % k)
+            };
+            let mixed = (place * 2_654_435_761) >> 9;
+            let full = row % 29 == 3 || step % 31 == 7;
+            let empty = row % 23 == 5 || step % 37 == 11;
+            if empty || (!full && mixed % 10 < 5 + index % 4) {
+                *value = if mixed % 3 == 0 { -0.0 } else { 0.0 };
+            }
+        }
+        let expected = reference(&shape, &a, &b);
+        for isa in Isa::available() {
+            let what = format!("{isa} {m} {n} {k}");
+            let [one, others @ ..] = [0, 1, 2].map(|pool| run(isa, &POOLS[pool], &shape, &a, &b));
+            assert_close(&one, &expected, &what);
+            for other in others {
+                assert_eq!(bits(&other), bits(&one), "{what}: threads");
+            }
+            // A dense batch around the same rows: nothing is left out then.
+            let rows = 8.min(m);
+            let mut filled = a.clone();
+            for (place, value) in filled.iter_mut().enumerate() {
+                let row = if a_turned { place % m } else { place / k };
+                if row >= rows && *value == 0.0 {
+                    *value = 1.5;
+                }
+            }
+            let dense = run(isa, &POOLS[1], &shape, &filled, &b);
+            assert_eq!(
+                bits(&dense[..rows * n]),
+                bits(&one[..rows * n]),
+                "{what}: among numbers"
+            );
+        }
+    }
+}

@@ -6,6 +6,7 @@ use super::block::{BLayout, Contraction, SumOfParts};
 use super::matmul_shape::{BatchAxis, MatmulShape};
 use super::panels::{Panel, Steps, pack_panel, packed_width, panels, piece_length};
 use super::transpose::transpose;
+use super::zeros::{self, Along};
 use super::{
     Epilogue, Room, SCRATCH_ALIGNMENT, Shared, Sharing, Target, Tile, kernel, scratch_for,
 };
@@ -18,7 +19,7 @@ enum Schedule {
     /// By rows and groups of panels; a task does the whole contraction.
     Tiles { row_block: usize },
     /// By pieces of the contraction, whose sums are added afterwards: for few rows and columns, so that B is read once and by one core.
-    Pieces,
+    Pieces { row_block: usize },
 }
 
 /// Rows of the table that a task keeps on its stack.
@@ -46,6 +47,8 @@ pub struct MatmulPlan {
     packs_own: bool,
     schedule: Schedule,
     sharing: Sharing,
+    /// Where A's zeros can be left out: how A lies.
+    along: Option<Along>,
 }
 
 /// What copying an element costs, in vector multiply-adds: of B across its rows before the product, of B where a task needs it, and of
@@ -53,6 +56,9 @@ pub struct MatmulPlan {
 const PACKING_COST: f64 = 1.0;
 const OWN_PACKING_COST: f64 = 0.35;
 const TRANSPOSING_COST: f64 = 1.5;
+
+/// Smaller products are not worth a look at their zeros.
+const LEAST_FLOPS_TO_SKIP: usize = 1_000_000;
 
 /// Elements that a task packs for itself at most, to stay in the second-level cache, and steps of the contraction at least and at most.
 const MOST_OWN_ELEMENTS: usize = 64 * 1024;
@@ -131,7 +137,11 @@ impl MatmulPlan {
             batch == 1 && !swapped && pieces >= 4 && rows <= MOST_ROWS && rows * columns <= 65536;
         let wanted_tasks = (flops / 1_000_000).clamp(1, 32);
         let (schedule, groups) = if by_pieces {
-            (Schedule::Pieces, panels.len().min(2))
+            // Half the rows, or two panels.
+            let groups = panels.len().div_ceil(2);
+            let halves = if groups == 1 && rows >= 16 { 2 } else { 1 };
+            let row_block = rows.div_ceil(halves);
+            (Schedule::Pieces { row_block }, groups)
         } else {
             let tallest = panels
                 .first()
@@ -171,6 +181,15 @@ impl MatmulPlan {
             }
             (Schedule::Tiles { row_block }, groups)
         };
+        let along = match (shape.a, swapped) {
+            (_, true) => None,
+            ([_, 1], _) => Some(Along::Contraction),
+            ([1, _], _) => Some(Along::Rows),
+            _ => None,
+        };
+        let along = along.filter(|_| {
+            lanes > 1 && shape.n >= 2 * lanes && shape.k >= 16 && flops >= LEAST_FLOPS_TO_SKIP
+        });
         let groups = (0..groups)
             .map(|group| group * panels.len() / groups..(group + 1) * panels.len() / groups)
             .collect();
@@ -188,6 +207,7 @@ impl MatmulPlan {
             packs_own,
             schedule,
             sharing,
+            along,
             shape,
         }
     }
@@ -200,10 +220,37 @@ impl MatmulPlan {
     /// Scratch that a run needs.
     pub fn scratch_bytes(&self) -> usize {
         let own = match self.schedule {
-            Schedule::Pieces => scratch_for(self.shape.m * self.shape.n) * self.pieces(),
+            Schedule::Pieces { .. } => scratch_for(self.shape.m * self.shape.n) * self.pieces(),
             Schedule::Tiles { .. } => self.slot_bytes() * self.sharing.threads,
         };
-        self.packed_bytes() + own
+        self.packed_bytes() + own + self.skip_bytes() * self.sharing.threads
+    }
+
+    /// A slot's room for leaving out zeros.
+    fn skip_bytes(&self) -> usize {
+        if self.along.is_none() {
+            return 0;
+        }
+        let rows = match self.schedule {
+            Schedule::Tiles { row_block } | Schedule::Pieces { row_block } => row_block,
+        };
+        let length = piece_length(self.shape.k).min(self.shape.k);
+        zeros::room_bytes(self.isa.lanes(), rows, length).next_multiple_of(SCRATCH_ALIGNMENT)
+    }
+
+    /// Runs a contraction, without the zeros of A where there are many.
+    ///
+    /// # Safety
+    /// As for the contraction; the rooms for leaving out zeros begin at `rooms`.
+    unsafe fn contract(&self, contraction: Contraction, rooms: *mut u8, slot: usize) {
+        if let Some(along) = self.along {
+            let room = rooms.wrapping_add(slot * self.skip_bytes());
+            // SAFETY: passed on; the slot's room is large enough for the plan's tasks.
+            if unsafe { zeros::run_without_zeros(self.isa, along, &contraction, room) } {
+                return;
+            }
+        }
+        self.isa.dispatch(contraction);
     }
 
     fn pieces(&self) -> usize {
@@ -247,7 +294,7 @@ impl MatmulPlan {
         match self.schedule {
             Schedule::Tiles { .. } if self.swapped => None,
             Schedule::Tiles { row_block } => Some(row_block.min(m) * n),
-            Schedule::Pieces => Some(sum_block(m, n).0.min(m) * n),
+            Schedule::Pieces { .. } => Some(sum_block(m, n).0.min(m) * n),
         }
     }
 
@@ -278,12 +325,19 @@ impl MatmulPlan {
         if self.packed_matrices > 0 && pack {
             self.pack(pool, b, packed);
         }
-        let own = Shared(own);
+        let rooms = scratch_end(
+            own,
+            self.scratch_bytes() - self.packed_bytes(),
+            self.skip_bytes() * self.sharing.threads,
+        );
+        let (own, rooms) = (Shared(own), Shared(rooms));
         match self.schedule {
             Schedule::Tiles { row_block } => {
-                self.run_tiles(pool, (a, b, c), packed, own, row_block, epilogue)
+                self.run_tiles(pool, (a, b, c), packed, (own, rooms), row_block, epilogue)
             }
-            Schedule::Pieces => self.run_pieces(pool, (a, b, c), packed, own, epilogue),
+            Schedule::Pieces { row_block } => {
+                self.run_pieces(pool, (a, b, c), packed, (own, rooms), row_block, epilogue)
+            }
         }
     }
 
@@ -373,7 +427,7 @@ impl MatmulPlan {
         pool: &Pool,
         (a, b, c): (Shared<f32>, Shared<f32>, Target),
         packed: Shared<f32>,
-        own: Shared<u8>,
+        (own, rooms): (Shared<u8>, Shared<u8>),
         row_block: usize,
         epilogue: Epilogue,
     ) {
@@ -405,7 +459,7 @@ impl MatmulPlan {
             } else {
                 (tile_start, shape.n)
             };
-            self.isa.dispatch(Contraction {
+            let contraction = Contraction {
                 a: a.get().wrapping_offset(self.matrix(index).0),
                 rows,
                 steps: &self.steps,
@@ -419,7 +473,9 @@ impl MatmulPlan {
                 c_stride: stride,
                 accumulate: false,
                 diagonal: false,
-            });
+            };
+            // SAFETY: the caller vouches for the operands; the tile is this task's own.
+            unsafe { self.contract(contraction, rooms.get(), slot) };
             let mut tile = Tile {
                 row_start: row,
                 row_end: index * shape.m + to,
@@ -467,21 +523,26 @@ impl MatmulPlan {
         pool: &Pool,
         (a, b, c): (Shared<f32>, Shared<f32>, Target),
         packed: Shared<f32>,
-        own: Shared<u8>,
+        (own, rooms): (Shared<u8>, Shared<u8>),
+        row_block: usize,
         epilogue: Epilogue,
     ) {
         let shape = &self.shape;
         let (m, n, k) = (shape.m, shape.n, shape.k);
         let part_stride = scratch_for(m * n) / size_of::<f32>();
         let (pieces, piece) = (self.pieces(), piece_length(k));
-        self.sharing
-            .run(pool, pieces * self.groups.len(), &|_, task| {
-                let (index, group) = (task / self.groups.len(), task % self.groups.len());
+        let row_blocks = m.div_ceil(row_block);
+        self.sharing.run(
+            pool,
+            pieces * row_blocks * self.groups.len(),
+            &|slot, task| {
+                let (rest, group) = (task / self.groups.len(), task % self.groups.len());
+                let (index, first) = (rest / row_blocks, rest % row_blocks * row_block);
                 let mut table = [0_isize; MOST_ROWS];
                 let (b, b_layout) = self.columns_of(0, b, packed);
-                self.isa.dispatch(Contraction {
+                let contraction = Contraction {
                     a: a.get(),
-                    rows: self.row_table(&mut table, 0, m),
+                    rows: self.row_table(&mut table, first, (first + row_block).min(m)),
                     steps: &self.steps,
                     from: index * piece,
                     to: ((index + 1) * piece).min(k),
@@ -489,12 +550,18 @@ impl MatmulPlan {
                     b,
                     b_layout,
                     panels: &self.panels[self.groups[group].clone()],
-                    c: own.get().cast::<f32>().wrapping_add(index * part_stride),
+                    c: own
+                        .get()
+                        .cast::<f32>()
+                        .wrapping_add(index * part_stride + first * n),
                     c_stride: n,
                     accumulate: false,
                     diagonal: false,
-                });
-            });
+                };
+                // SAFETY: the caller vouches for the operands; the piece's sum is this task's own.
+                unsafe { self.contract(contraction, rooms.get(), slot) };
+            },
+        );
         let (row_block, column_block) = sum_block(m, n);
         let column_blocks = n.div_ceil(column_block);
         let tasks = m.div_ceil(row_block) * column_blocks;
@@ -524,6 +591,11 @@ impl MatmulPlan {
             }
         });
     }
+}
+
+/// Where the last bytes of some scratch begin.
+fn scratch_end(scratch: *mut u8, bytes: usize, last: usize) -> *mut u8 {
+    scratch.wrapping_add(bytes - last)
 }
 
 /// Rows and columns of a tile whose parts one task adds up: full rows, unless there are too few of them to share.

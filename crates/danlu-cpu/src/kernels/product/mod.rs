@@ -17,6 +17,7 @@ mod matmul_shape;
 mod panels;
 mod transpose;
 mod windows;
+mod zeros;
 
 pub use convolution::{
     Convolution2dShape, ConvolutionForwardPlan, ConvolutionInputGradientPlan,
