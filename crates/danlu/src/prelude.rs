@@ -4,6 +4,7 @@ pub use danlu_data::{ArrayDataset, Batch, BatchSource, Dataset, IteratorSource, 
 pub use danlu_graph::{DType, Tensor};
 
 pub use crate::activations::Activation;
+pub use crate::constraints::{Constraint, MaxNorm, MinMaxNorm, NonNeg, UnitNorm};
 pub use crate::initializers::Initializer;
 pub use crate::layers::{
     ActivationLayer, AveragePooling2D, Conv2D, Dense, Dropout, Flatten, Input, Layer, LayerSpec,
@@ -16,6 +17,7 @@ pub use crate::losses::{
 pub use crate::metrics::{BinaryAccuracy, CategoricalAccuracy, Metric, SparseCategoricalAccuracy};
 pub use crate::model::{LoadOptions, Model, Sequential};
 pub use crate::optimizers::{Adam, Clipping, SGD};
+pub use crate::regularizers::{L1, L1L2, L2, OrthogonalRegularizer, Regularizer};
 pub use crate::training::{
     Control, EvaluateOptions, FitOptions, History, Observer, PredictOptions, Results,
 };

@@ -45,6 +45,7 @@ mod flatten;
 mod input;
 mod max_pooling2d;
 mod padding;
+mod parameters;
 mod registry;
 mod rescaling;
 mod reshape;
@@ -54,12 +55,14 @@ use std::fmt::Debug;
 
 use danlu_graph::{Shape, Value};
 
+use crate::choice::Choice;
+use crate::regularizers::Regularizer;
 use crate::{Arguments, Config, Result};
 
 pub use activation::Activation as ActivationLayer;
 pub use average_pooling2d::AveragePooling2D;
-pub(crate) use context::state_name;
 pub use context::{BuildContext, CallContext, Parameter, RandomInputs};
+pub(crate) use context::{Effects, state_name};
 pub use conv2d::Conv2D;
 pub use dense::Dense;
 pub use dropout::Dropout;
@@ -67,6 +70,7 @@ pub use flatten::Flatten;
 pub use input::Input;
 pub use max_pooling2d::MaxPooling2D;
 pub use padding::Padding;
+pub use parameters::ParameterOptions;
 pub(crate) use registry::{is_builtin, make};
 pub use registry::{layer_names, register_layer};
 pub use rescaling::Rescaling;
@@ -115,6 +119,14 @@ pub trait Layer: Send + Debug + 'static {
         Self: Sized,
     {
         LayerSpec::from(self).trainable(trainable)
+    }
+
+    /// The same layer, with a penalty on its output that is added to the loss, divided by the number of examples.
+    fn activity_regularizer(self, regularizer: impl Into<Choice<Regularizer>>) -> LayerSpec
+    where
+        Self: Sized,
+    {
+        LayerSpec::from(self).activity_regularizer(regularizer)
     }
 
     /// The shape of one example, for a layer that stands where a model's input comes in; `None` for every other.
