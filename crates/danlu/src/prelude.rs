@@ -7,8 +7,10 @@ pub use crate::activations::Activation;
 pub use crate::constraints::{Constraint, MaxNorm, MinMaxNorm, NonNeg, UnitNorm};
 pub use crate::initializers::Initializer;
 pub use crate::layers::{
-    ActivationLayer, AveragePooling2D, Conv2D, Dense, Dropout, Flatten, Input, Layer, LayerSpec,
-    MaxPooling2D, Padding, Rescaling, Reshape,
+    ActivationLayer, ActivityRegularization, AveragePooling2D, BatchNormalization, Conv2D, Dense,
+    Dropout, Flatten, GroupNormalization, Input, Layer, LayerNormalization, LayerSpec,
+    MaxPooling2D, Normalization, PReLU, Padding, RMSNormalization, Rescaling, Reshape,
+    UnitNormalization,
 };
 pub use crate::losses::{
     BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanAbsoluteError, MeanSquaredError,

@@ -36,20 +36,29 @@
 //! ```
 
 mod activation;
+mod activity_regularization;
+mod affine;
 mod average_pooling2d;
+mod batch_normalization;
 mod context;
 mod conv2d;
 mod dense;
 mod dropout;
 mod flatten;
+mod group_normalization;
 mod input;
+mod layer_normalization;
 mod max_pooling2d;
+mod normalization;
 mod padding;
 mod parameters;
+mod prelu;
 mod registry;
 mod rescaling;
 mod reshape;
+mod rms_normalization;
 mod spec;
+mod unit_normalization;
 
 use std::fmt::Debug;
 
@@ -60,22 +69,30 @@ use crate::regularizers::Regularizer;
 use crate::{Arguments, Config, Result};
 
 pub use activation::Activation as ActivationLayer;
+pub use activity_regularization::ActivityRegularization;
 pub use average_pooling2d::AveragePooling2D;
+pub use batch_normalization::BatchNormalization;
 pub use context::{BuildContext, CallContext, Parameter, RandomInputs};
 pub(crate) use context::{Effects, state_name};
 pub use conv2d::Conv2D;
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use flatten::Flatten;
+pub use group_normalization::GroupNormalization;
 pub use input::Input;
+pub use layer_normalization::LayerNormalization;
 pub use max_pooling2d::MaxPooling2D;
+pub use normalization::Normalization;
 pub use padding::Padding;
 pub use parameters::ParameterOptions;
+pub use prelu::PReLU;
 pub(crate) use registry::{is_builtin, make};
 pub use registry::{layer_names, register_layer};
 pub use rescaling::Rescaling;
 pub use reshape::Reshape;
+pub use rms_normalization::RMSNormalization;
 pub use spec::LayerSpec;
+pub use unit_normalization::UnitNormalization;
 
 /// A piece of a model: it declares parameters, and computes values from values with graph operations.
 pub trait Layer: Send + Debug + 'static {
