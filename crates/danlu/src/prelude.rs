@@ -4,10 +4,13 @@ pub use danlu_data::{ArrayDataset, Batch, BatchSource, Dataset, IteratorSource, 
 pub use danlu_graph::{DType, Tensor};
 
 pub use crate::activations::Activation;
+pub use crate::constraints::{Constraint, MaxNorm, MinMaxNorm, NonNeg, UnitNorm};
 pub use crate::initializers::Initializer;
 pub use crate::layers::{
-    ActivationLayer, AveragePooling2D, Conv2D, Dense, Dropout, Flatten, Input, Layer, LayerSpec,
-    MaxPooling2D, Padding, Rescaling, Reshape,
+    ActivationLayer, ActivityRegularization, AveragePooling2D, BatchNormalization, Conv2D, Dense,
+    Dropout, Flatten, GroupNormalization, Input, Layer, LayerNormalization, LayerSpec,
+    MaxPooling2D, Normalization, PReLU, Padding, RMSNormalization, Rescaling, Reshape,
+    UnitNormalization,
 };
 pub use crate::losses::{
     BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanAbsoluteError, MeanSquaredError,
@@ -16,6 +19,7 @@ pub use crate::losses::{
 pub use crate::metrics::{BinaryAccuracy, CategoricalAccuracy, Metric, SparseCategoricalAccuracy};
 pub use crate::model::{LoadOptions, Model, Sequential};
 pub use crate::optimizers::{Adam, Clipping, SGD};
+pub use crate::regularizers::{L1, L1L2, L2, OrthogonalRegularizer, Regularizer};
 pub use crate::training::{
     Control, EvaluateOptions, FitOptions, History, Observer, PredictOptions, Results,
 };

@@ -3,12 +3,12 @@
 use danlu_graph::operations::ConvolutionOptions;
 use danlu_graph::{Shape, Value};
 
-use super::dense::{take_activation, take_initializer};
+use super::dense::take_activation;
 use super::padding::channels_last;
-use super::{BuildContext, CallContext, Layer, Padding};
+use super::parameters::parameter_methods;
+use super::{BuildContext, CallContext, Layer, Padding, ParameterOptions};
 use crate::activations::Activation;
 use crate::choice::Choice;
-use crate::initializers::Initializer;
 use crate::{Arguments, Config, Error, Result, config};
 
 /// `activation(convolution(x, kernel) + bias)`: `(batch, height, width, channels)` to `(batch, rows, columns, filters)`;
@@ -24,8 +24,8 @@ pub struct Conv2D {
     groups: usize,
     activation: Choice<Activation>,
     use_bias: bool,
-    kernel_initializer: Choice<Initializer>,
-    bias_initializer: Choice<Initializer>,
+    kernel: ParameterOptions,
+    bias: ParameterOptions,
 }
 
 impl Conv2D {
@@ -40,8 +40,8 @@ impl Conv2D {
             groups: 1,
             activation: Activation::Linear.into(),
             use_bias: true,
-            kernel_initializer: "glorot_uniform".into(),
-            bias_initializer: "zeros".into(),
+            kernel: ParameterOptions::new("glorot_uniform"),
+            bias: ParameterOptions::new("zeros"),
         }
     }
 
@@ -87,18 +87,9 @@ impl Conv2D {
         self
     }
 
-    /// How the kernel begins. Default `glorot_uniform`.
-    #[must_use]
-    pub fn kernel_initializer(mut self, initializer: impl Into<Choice<Initializer>>) -> Conv2D {
-        self.kernel_initializer = initializer.into();
-        self
-    }
-
-    /// How the bias begins. Default `zeros`.
-    #[must_use]
-    pub fn bias_initializer(mut self, initializer: impl Into<Choice<Initializer>>) -> Conv2D {
-        self.bias_initializer = initializer.into();
-        self
+    parameter_methods! {
+        "kernel", "glorot_uniform": kernel, kernel_initializer, kernel_regularizer, kernel_constraint;
+        "bias", "zeros": bias, bias_initializer, bias_regularizer, bias_constraint;
     }
 
     fn check(&self) -> Result<()> {
@@ -159,11 +150,11 @@ impl Layer for Conv2D {
         }
         let [rows, columns] = self.kernel_size;
         let kernel = [rows, columns, channels / self.groups, self.filters];
-        context.parameter("kernel", &kernel, self.kernel_initializer.clone())?;
-        if self.use_bias {
-            context.parameter("bias", &[self.filters], self.bias_initializer.clone())?;
+        context.parameter_with("kernel", &kernel, &self.kernel)?;
+        match self.use_bias {
+            true => context.parameter_with("bias", &[self.filters], &self.bias),
+            false => self.bias.refuse_unused("Conv2D", "bias", "use_bias"),
         }
-        Ok(())
     }
 
     fn call(&self, context: &CallContext, inputs: &[Value]) -> Result<Value> {
@@ -188,7 +179,7 @@ impl Layer for Conv2D {
     }
 
     fn config(&self) -> Config {
-        config! {
+        let mut config = config! {
             "filters": self.filters,
             "kernel_size": self.kernel_size,
             "strides": self.strides,
@@ -198,14 +189,13 @@ impl Layer for Conv2D {
             "groups": self.groups,
             "activation": self.activation.name(),
             "use_bias": self.use_bias,
-            "kernel_initializer": self.kernel_initializer.to_json(),
-            "bias_initializer": self.bias_initializer.to_json(),
-            "kernel_regularizer": null,
-            "bias_regularizer": null,
             "activity_regularizer": null,
-            "kernel_constraint": null,
-            "bias_constraint": null,
-        }
+        };
+        ParameterOptions::write(
+            &mut config,
+            [("kernel", &self.kernel), ("bias", &self.bias)],
+        );
+        config
     }
 
     fn from_config(arguments: &mut Arguments) -> Result<Conv2D> {
@@ -220,21 +210,8 @@ impl Layer for Conv2D {
         layer.groups = arguments.positive("groups")?.unwrap_or(1);
         layer.activation = take_activation(arguments)?;
         layer.use_bias = arguments.boolean("use_bias")?.unwrap_or(true);
-        take_initializer(
-            arguments,
-            "kernel_initializer",
-            &mut layer.kernel_initializer,
-        )?;
-        take_initializer(arguments, "bias_initializer", &mut layer.bias_initializer)?;
-        for argument in [
-            "kernel_regularizer",
-            "bias_regularizer",
-            "activity_regularizer",
-            "kernel_constraint",
-            "bias_constraint",
-        ] {
-            arguments.unsupported(argument, &[])?;
-        }
+        layer.kernel.take(arguments, "kernel")?;
+        layer.bias.take_where(layer.use_bias, arguments, "bias")?;
         layer.check()?;
         Ok(layer)
     }

@@ -1,12 +1,12 @@
 //! What every layer's test goes through: its config survives, its parameters are trained, gradients agree with finite
 //! differences in f64.
 
-use std::cell::Cell;
-
 use danlu_graph::reference::{Array, ReferenceExecutor};
 use danlu_graph::{Bindings, DType, Executor, Graph, Program, Shape, Tensor, Value, gradients};
 
-use super::{BuildContext, CallContext, Layer, LayerSpec, Parameter, RandomInputs, state_name};
+use super::{
+    BuildContext, CallContext, Effects, Layer, LayerSpec, Parameter, RandomInputs, state_name,
+};
 use crate::Model;
 use crate::prelude::*;
 
@@ -59,7 +59,7 @@ fn build(layer: &mut dyn Layer, example: &[usize]) -> Vec<Parameter> {
     layer
         .build(&mut context, &[Shape::batch_of(example)])
         .unwrap();
-    context.parameters
+    context.into_parameters()
 }
 
 /// A program of the layer in training: outputs `y` and, where asked for, `sum y^2` and its gradients with respect to the
@@ -80,13 +80,11 @@ fn program(
         step: number("step"),
         first_example: number("first_example"),
     };
+    let effects = Effects::default();
     let context = CallContext {
-        graph: &graph,
-        path: "layer",
         training: true,
-        parameters,
         random: Some(&random),
-        draws: Cell::new(0),
+        ..CallContext::new(&graph, "layer", parameters, &effects)
     };
     let y = layer.call(&context, std::slice::from_ref(&x)).unwrap();
     let inputs = [&x, &random.seed, &random.step, &random.first_example];

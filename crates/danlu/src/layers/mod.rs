@@ -36,42 +36,63 @@
 //! ```
 
 mod activation;
+mod activity_regularization;
+mod affine;
 mod average_pooling2d;
+mod batch_normalization;
 mod context;
 mod conv2d;
 mod dense;
 mod dropout;
 mod flatten;
+mod group_normalization;
 mod input;
+mod layer_normalization;
 mod max_pooling2d;
+mod normalization;
 mod padding;
+mod parameters;
+mod prelu;
 mod registry;
 mod rescaling;
 mod reshape;
+mod rms_normalization;
 mod spec;
+mod unit_normalization;
 
 use std::fmt::Debug;
 
 use danlu_graph::{Shape, Value};
 
+use crate::choice::Choice;
+use crate::regularizers::Regularizer;
 use crate::{Arguments, Config, Result};
 
 pub use activation::Activation as ActivationLayer;
+pub use activity_regularization::ActivityRegularization;
 pub use average_pooling2d::AveragePooling2D;
-pub(crate) use context::state_name;
+pub use batch_normalization::BatchNormalization;
 pub use context::{BuildContext, CallContext, Parameter, RandomInputs};
+pub(crate) use context::{Effects, state_name};
 pub use conv2d::Conv2D;
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use flatten::Flatten;
+pub use group_normalization::GroupNormalization;
 pub use input::Input;
+pub use layer_normalization::LayerNormalization;
 pub use max_pooling2d::MaxPooling2D;
+pub use normalization::Normalization;
 pub use padding::Padding;
+pub use parameters::ParameterOptions;
+pub use prelu::PReLU;
 pub(crate) use registry::{is_builtin, make};
 pub use registry::{layer_names, register_layer};
 pub use rescaling::Rescaling;
 pub use reshape::Reshape;
+pub use rms_normalization::RMSNormalization;
 pub use spec::LayerSpec;
+pub use unit_normalization::UnitNormalization;
 
 /// A piece of a model: it declares parameters, and computes values from values with graph operations.
 pub trait Layer: Send + Debug + 'static {
@@ -115,6 +136,14 @@ pub trait Layer: Send + Debug + 'static {
         Self: Sized,
     {
         LayerSpec::from(self).trainable(trainable)
+    }
+
+    /// The same layer, with a penalty on its output that is added to the loss, divided by the number of examples.
+    fn activity_regularizer(self, regularizer: impl Into<Choice<Regularizer>>) -> LayerSpec
+    where
+        Self: Sized,
+    {
+        LayerSpec::from(self).activity_regularizer(regularizer)
     }
 
     /// The shape of one example, for a layer that stands where a model's input comes in; `None` for every other.

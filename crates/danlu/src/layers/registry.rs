@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{OnceLock, PoisonError, RwLock};
 
 use super::{
-    ActivationLayer, AveragePooling2D, Conv2D, Dense, Dropout, Flatten, Input, Layer, MaxPooling2D,
-    Rescaling, Reshape,
+    ActivationLayer, ActivityRegularization, AveragePooling2D, BatchNormalization, Conv2D, Dense,
+    Dropout, Flatten, GroupNormalization, Input, Layer, LayerNormalization, MaxPooling2D,
+    Normalization, PReLU, RMSNormalization, Rescaling, Reshape, UnitNormalization,
 };
 use crate::{Arguments, Error, Result};
 
@@ -24,7 +25,7 @@ fn make_boxed<L: Layer>(arguments: &mut Arguments) -> Result<Box<dyn Layer>> {
 fn registry() -> &'static RwLock<BTreeMap<String, Entry>> {
     static REGISTRY: OnceLock<RwLock<BTreeMap<String, Entry>>> = OnceLock::new();
     REGISTRY.get_or_init(|| {
-        let builtin: [(&str, Make); 10] = [
+        let builtin: [(&str, Make); 18] = [
             ("InputLayer", make_boxed::<Input>),
             ("Dense", make_boxed::<Dense>),
             ("Conv2D", make_boxed::<Conv2D>),
@@ -33,6 +34,17 @@ fn registry() -> &'static RwLock<BTreeMap<String, Entry>> {
             ("Flatten", make_boxed::<Flatten>),
             ("Reshape", make_boxed::<Reshape>),
             ("Activation", make_boxed::<ActivationLayer>),
+            (
+                "ActivityRegularization",
+                make_boxed::<ActivityRegularization>,
+            ),
+            ("BatchNormalization", make_boxed::<BatchNormalization>),
+            ("GroupNormalization", make_boxed::<GroupNormalization>),
+            ("LayerNormalization", make_boxed::<LayerNormalization>),
+            ("Normalization", make_boxed::<Normalization>),
+            ("PReLU", make_boxed::<PReLU>),
+            ("RMSNormalization", make_boxed::<RMSNormalization>),
+            ("UnitNormalization", make_boxed::<UnitNormalization>),
             ("Dropout", make_boxed::<Dropout>),
             ("Rescaling", make_boxed::<Rescaling>),
         ];
