@@ -11,5 +11,6 @@ mod pooling;
 mod product;
 mod random_programs;
 mod reduce;
+mod rows;
 mod softmax;
 mod uniform;
