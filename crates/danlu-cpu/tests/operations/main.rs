@@ -12,5 +12,6 @@ mod product;
 mod random_programs;
 mod reduce;
 mod rows;
+mod rows_in_place;
 mod softmax;
 mod uniform;
