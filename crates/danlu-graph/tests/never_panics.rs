@@ -109,7 +109,7 @@ impl Draw {
     fn operation(&mut self, rank: usize) -> Operation {
         let (options, window, shape) = (self.options(), self.window(), self.shape());
         let dtype = *self.random.pick(&DType::ALL);
-        match self.random.below(26) {
+        match self.random.below(31) {
             0 => Unary {
                 kind: *self.random.pick(UnaryKind::ALL),
             }
@@ -187,6 +187,27 @@ impl Draw {
                 true => MaxPool2dGradient { window }.into(),
                 false => MaxPool2dGather { window }.into(),
             },
+            25 => Gather.into(),
+            26 => ScatterAdd { shape }.into(),
+            27 => CumulativeSum {
+                axis: self.size(),
+                exclusive: self.random.chance(),
+                reverse: self.random.chance(),
+            }
+            .into(),
+            28 => {
+                let descending = self.random.chance();
+                let count = self.random.chance().then(|| self.size());
+                match self.random.chance() {
+                    true => Sort { descending, count }.into(),
+                    false => ArgSort { descending, count }.into(),
+                }
+            }
+            29 => RandomNormal {
+                stream: self.random.next(),
+                shape,
+            }
+            .into(),
             _ => RandomUniform {
                 stream: self.random.next(),
                 shape,
@@ -209,6 +230,9 @@ impl Draw {
             | Operation::MaxPool2dGradient(_)
             | Operation::MaxPool2dGather(_)
             | Operation::SparseCrossEntropy(_)
+            | Operation::Gather(_)
+            | Operation::ScatterAdd(_)
+            | Operation::RandomNormal(_)
             | Operation::RandomUniform(_) => true,
             _ => self.random.below(4) == 0,
         };
@@ -226,7 +250,7 @@ impl Draw {
     fn method(&mut self, graph: &Graph, a: &Value, b: &Value) -> Result<Value> {
         let keep = self.random.chance();
         let axes: Vec<isize> = (0..self.random.below(3)).map(|_| self.axis()).collect();
-        match self.random.below(16) {
+        match self.random.below(20) {
             0 => a.sum(&axes, keep),
             1 => a.mean(&axes, keep),
             2 => a.max(&axes, keep),
@@ -260,6 +284,13 @@ impl Draw {
                 } else {
                     a.average_pool2d(window)
                 }
+            }
+            15 => a.sort(self.axis(), keep),
+            16 => a.gather(&b.argsort(self.axis(), keep)?),
+            17 => a.top_k(self.size()).map(|(values, _)| values),
+            18 => {
+                let indices = b.cast(DType::I32)?;
+                a.scatter_add(&indices, &a.gather(&indices)?)
             }
             _ => graph.input("x", self.shape(), *self.random.pick(&DType::ALL)),
         }
@@ -433,7 +464,7 @@ proptest! {
 #[test]
 fn much_of_what_is_drawn_works() {
     let (mut worked, mut seen) = ([0; 3], BTreeSet::new());
-    for seed in 0..50 {
+    for seed in 0..100 {
         let part = session(seed, 40, false, &mut seen);
         (0..3).for_each(|index| worked[index] += part[index]);
     }
@@ -470,7 +501,13 @@ fn much_of_what_is_drawn_works() {
         "softmax",
         "log_softmax",
         "sparse_cross_entropy",
+        "gather",
+        "scatter_add",
+        "cumulative_sum",
+        "sort",
+        "argsort",
         "random_uniform",
+        "random_normal",
     ];
     let missing: Vec<&str> = every
         .into_iter()

@@ -8,6 +8,7 @@
 //! `[block low, example low ^ block high, step low, step high ^ example high]`, with `block = e / 4` and 64-bit numbers split into
 //! 32-bit halves.
 
+use danlu_graph::operations::normal::normal_pair;
 use pulp::{Simd, WithSimd, bytemuck};
 
 use crate::kernels::lanes::named;
@@ -87,6 +88,29 @@ pub fn uniform(
         block: first_element.div_ceil(4),
         destination: rest,
     });
+}
+
+/// The normal numbers of the elements from `first_element`, an even one, on of one example: of each pair of uniform numbers two
+/// (Box and Muller).
+pub fn normal(
+    isa: Isa,
+    key: [u32; 2],
+    step: u64,
+    example: u64,
+    first_element: u64,
+    destination: &mut [f32],
+) {
+    uniform(isa, key, step, example, first_element, destination);
+    let last = first_element + destination.len() as u64;
+    let (pairs, rest) = destination.as_chunks_mut();
+    for pair in pairs {
+        let [u, v] = *pair;
+        *pair = normal_pair(u, v);
+    }
+    if let [u] = rest {
+        let partner = uniform_at(key, step, example, last);
+        *u = normal_pair(*u, partner)[0];
+    }
 }
 
 /// The numbers of whole blocks from `block` on, and of a part of the last.

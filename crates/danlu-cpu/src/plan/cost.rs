@@ -44,9 +44,11 @@ fn flops(nodes: &[Concrete], node: &Concrete) -> usize {
         Operation::Convolution2dWeightGradient(_) => windows(&whole(node, input(1)), &node.shape),
         Operation::MaxPool2d(pool) => node.count() * pool.window.size.iter().product::<usize>(),
         Operation::AveragePool2d(pool) => node.count() * pool.window.size.iter().product::<usize>(),
-        Operation::Reduce(_) | Operation::ArgMax(_) | Operation::SparseCrossEntropy(_) => {
-            nodes[node.inputs[0]].count()
-        }
+        Operation::Reduce(_)
+        | Operation::ArgMax(_)
+        | Operation::CumulativeSum(_)
+        | Operation::SparseCrossEntropy(_) => nodes[node.inputs[0]].count(),
+        Operation::ScatterAdd(_) => nodes[node.inputs[2]].count(),
         operation if operation.is_elementwise() => node.count(),
         _ => 0,
     }
@@ -70,11 +72,18 @@ impl Planner<'_> {
         for &member in members {
             let node = &self.nodes[member];
             cost.flops += flops(self.nodes, node) as u64;
-            let outside = node.inputs.iter().map(|&input| root(self.nodes, input));
+            // Of a table whose rows are read, or changed in place, no more than these.
+            let in_place = self.order.in_place.contains_key(&member);
+            let (table, written) = match &node.operation {
+                Operation::Gather(_) => (1, 2 * node.bytes()),
+                Operation::ScatterAdd(_) if in_place => (1, 2 * self.nodes[node.inputs[2]].bytes()),
+                _ if self.locations.contains_key(&member) => (0, node.bytes()),
+                _ => (0, 0),
+            };
+            cost.bytes += written as u64;
+            let outside = node.inputs.iter().skip(table);
+            let outside = outside.map(|&input| root(self.nodes, input));
             read.extend(outside.filter(|input| !members.contains(input)));
-            if self.locations.contains_key(&member) {
-                cost.bytes += node.bytes() as u64;
-            }
         }
         let reads = read.iter().map(|&input| self.nodes[input].bytes() as u64);
         cost.bytes += reads.sum::<u64>();

@@ -393,6 +393,7 @@ impl<'a> Planner<'a> {
             if let Some(heavy) = group.heavy
                 && group.pooled.is_none()
                 && !life_of.contains_key(&heavy)
+                && !self.locations.contains_key(&heavy)
             {
                 let twin = group.members.iter().copied().find(|member| {
                     life_of.contains_key(member)

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
-use danlu_graph::{Error, NodeId, Operation, Program, Result};
+use danlu_graph::{DType, Error, NodeId, Operation, Program, Result};
 
 use super::concrete::{Concrete, root};
 use crate::fuse::groups::Groups;
@@ -59,10 +59,13 @@ pub(crate) fn order(program: &Program, nodes: &[Concrete], groups: &Groups) -> R
             continue;
         };
         let pass = groups.groups[group].heavy != Some(place);
-        for &input in &node.inputs {
+        for (slot, &input) in node.inputs.iter().enumerate() {
             let source = root(nodes, input);
             if let Operation::State(state) = &nodes[source].operation {
-                let aligned = pass && nodes[source].shape == node.shape && !nodes[input].is_alias();
+                let aligned = match pass {
+                    true => nodes[source].shape == node.shape && !nodes[input].is_alias(),
+                    false => slot == 0 && adds_rows(node),
+                };
                 readers
                     .entry(&state.name)
                     .or_default()
@@ -83,13 +86,13 @@ pub(crate) fn order(program: &Program, nodes: &[Concrete], groups: &Groups) -> R
         let Some(group) = groups.of[node] else {
             continue;
         };
-        let pass = groups.groups[group].heavy != Some(node);
+        let writes = groups.groups[group].heavy != Some(node) || adds_rows(&nodes[node]);
         let none = Vec::new();
         let uses = readers.get(update.state.as_str()).unwrap_or(&none);
         // A state that is an output, or goes into another state, is read once more at the end.
         let read_late = returned.iter().chain(&program.updates().iter().map(|other| root(nodes, other.node)).collect::<Vec<_>>())
             .any(|&source| matches!(&nodes[source].operation, Operation::State(state) if state.name == update.state));
-        let possible = pass
+        let possible = writes
             && !read_late
             && given.insert(node)
             && uses.iter().all(|&(reader, aligned)| {
@@ -119,6 +122,12 @@ pub(crate) fn order(program: &Program, nodes: &[Concrete], groups: &Groups) -> R
         ));
     }
     Ok(Order { sequence, in_place })
+}
+
+/// Whether a node adds rows to its first input, and can do so where that lies.
+fn adds_rows(node: &Concrete) -> bool {
+    matches!(node.operation, Operation::ScatterAdd(_))
+        && matches!(node.dtype, DType::F32 | DType::I32 | DType::I64)
 }
 
 /// A topological order; of the groups that are ready the one whose last node stands first.

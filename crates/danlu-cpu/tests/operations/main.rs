@@ -11,5 +11,7 @@ mod pooling;
 mod product;
 mod random_programs;
 mod reduce;
+mod rows;
+mod rows_in_place;
 mod softmax;
 mod uniform;

@@ -40,7 +40,7 @@ impl Builder {
         let rank = x.shape().rank();
         let axis = usize::from(option) % rank.max(1);
         let dims = x.shape().dims().to_vec();
-        let next = match operation % 22 {
+        let next = match operation % 26 {
             0 => self.small(&x.add(&y)?)?,
             1 => self.small(&x.subtract(&y)?)?,
             2 => self.small(&x.multiply(&y)?)?,
@@ -119,6 +119,23 @@ impl Builder {
                 .argmax(axis as isize)?
                 .cast(DType::F32)?
                 .minimum_scalar(MOST)?,
+            22 | 23 => {
+                let Some(rows) = y.shape().dims().first().and_then(Dim::as_fixed) else {
+                    return Ok(());
+                };
+                let indices = x.abs()?.minimum_scalar(rows as f64 - 1.0)?;
+                let indices = indices.cast(DType::I32)?;
+                let read = y.gather(&indices)?;
+                match operation % 26 {
+                    22 => read,
+                    _ => self.small(&y.scatter_add(&indices, &read.negate()?)?)?,
+                }
+            }
+            24 if rank >= 1 => {
+                let (exclusive, reverse) = (option / 16 % 2 == 0, option / 32 % 2 == 0);
+                self.small(&x.cumulative_sum(axis as isize, exclusive, reverse)?)?
+            }
+            25 if rank >= 1 => x.sort(axis as isize, option / 16 % 2 == 0)?,
             _ => x.abs()?,
         };
         // Values that grow with the number of axes or examples squared take too long.

@@ -1,5 +1,6 @@
 //! Random numbers: bit for bit those of the counter.
 
+use danlu_graph::operations::normal::normal_at;
 use danlu_graph::operations::random::{key, uniform_at};
 use danlu_graph::{Bindings, Executor, Shape, Tensor};
 use proptest::prelude::*;
@@ -27,13 +28,16 @@ proptest! {
             Ok(vec![
                 graph.random_uniform(&shape, stream, &x[0], &x[1], &x[2])?,
                 graph.bernoulli(probability, &shape, stream, &x[0], &x[1], &x[2])?,
+                graph.random_normal(&shape, stream, &x[0], &x[1], &x[2])?,
             ])
         }).unwrap();
         let [seed, step, first] = counters.map(i64::cast_unsigned);
-        let mut expected = Vec::new();
+        let (mut expected, mut normal) = (Vec::new(), Vec::new());
         for index in 0..batch * size {
             let (row, element) = if per_example { (index / size, index % size) } else { (0, index) };
-            expected.push(uniform_at(key(seed, stream), step, first.wrapping_add(row as u64), element as u64));
+            let (key, example) = (key(seed, stream), first.wrapping_add(row as u64));
+            expected.push(uniform_at(key, step, example, element as u64));
+            normal.push(normal_at(key, step, example, element as u64));
         }
         for isa in danlu_cpu::Isa::available() {
             for threads in [1, 2, 3] {
@@ -42,6 +46,7 @@ proptest! {
                 prop_assert_eq!(found[0].as_f32().unwrap(), &expected[..], "{}", executor.describe());
                 let truth: Vec<bool> = expected.iter().map(|&x| x < probability as f32).collect();
                 prop_assert_eq!(found[1].as_bool().unwrap(), &truth[..]);
+                prop_assert_eq!(found[2].as_f32().unwrap(), &normal[..]);
             }
         }
     }

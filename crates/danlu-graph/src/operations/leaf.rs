@@ -58,6 +58,11 @@ impl Constant {
             tensor: Arc::new(tensor),
         }
     }
+
+    /// Whether it is one element, equal to this number.
+    pub fn is_number(&self, number: f64) -> bool {
+        self.tensor.len() == 1 && self.tensor.get_f64(0) == number
+    }
 }
 
 impl PartialEq for Constant {

@@ -4,17 +4,21 @@
 
 mod build;
 pub mod convolution;
+pub mod cumulative;
 pub mod custom;
 pub mod elementwise;
+pub mod gather;
 pub mod kinds;
 pub mod leaf;
 pub mod matmul;
 pub mod movement;
+pub mod normal;
 pub mod pooling;
 pub mod random;
 pub mod reduce;
 pub mod slicing;
 pub mod softmax;
+pub mod sorting;
 
 use crate::reference::Array;
 use crate::{Bindings, Error, Result, Shape, Tensor, Value, ValueType};
@@ -23,12 +27,15 @@ pub use convolution::{
     Convolution2d, Convolution2dInputGradient, Convolution2dWeightGradient, ConvolutionOptions,
     Padding,
 };
+pub use cumulative::CumulativeSum;
 pub use custom::{Custom, CustomOperation};
 pub use elementwise::{Binary, Cast, Compare, Select, StopGradient, Unary};
+pub use gather::{Gather, ScatterAdd};
 pub use kinds::{BinaryKind, CompareKind, ReduceKind, UnaryKind};
 pub use leaf::{Constant, DimensionSize, Input, Iota, State};
 pub use matmul::MatMul;
 pub use movement::{BroadcastTo, Reshape, Transpose};
+pub use normal::RandomNormal;
 pub use pooling::{
     AveragePool2d, AveragePool2dGradient, MaxPool2d, MaxPool2dGather, MaxPool2dGradient,
     PoolingWindow,
@@ -37,6 +44,7 @@ pub use random::RandomUniform;
 pub use reduce::{ArgMax, Reduce};
 pub use slicing::{Concatenate, Pad, Slice};
 pub use softmax::{LogSoftmax, Softmax, SparseCrossEntropy};
+pub use sorting::{ArgSort, Sort};
 
 /// What a family defines for each of its operations.
 pub(crate) trait Family {
@@ -153,8 +161,20 @@ operations! {
     LogSoftmax,
     /// Cross-entropy of logits against class indices, per example.
     SparseCrossEntropy,
+    /// Rows of a table by index.
+    Gather,
+    /// A table with rows added at indices.
+    ScatterAdd,
+    /// Sums of everything up to a place along an axis.
+    CumulativeSum,
+    /// The elements of the last axis in order.
+    Sort,
+    /// The places of the elements of the last axis in order.
+    ArgSort,
     /// Counter-based uniform random numbers.
     RandomUniform,
+    /// Counter-based normal random numbers.
+    RandomNormal,
     /// An operation given by the user.
     Custom,
 }

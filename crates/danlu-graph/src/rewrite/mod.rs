@@ -5,6 +5,7 @@ mod common;
 mod fold;
 mod pooling;
 mod simplify;
+mod sparse;
 
 use crate::graph::{Node, NodeId};
 use crate::{Program, Result};
@@ -13,6 +14,7 @@ pub use common::CommonSubexpressions;
 pub use fold::FoldConstants;
 pub use pooling::PoolingGradients;
 pub use simplify::Simplify;
+pub use sparse::SparseUpdates;
 
 /// A pass over a program.
 pub trait Rewrite {
@@ -46,10 +48,11 @@ impl Rewrite for DeadCode {
 /// # Errors
 /// The program is not consistent: a mistake in an operation's shape rule.
 pub fn optimize(program: &mut Program) -> Result<()> {
-    let passes: [&dyn Rewrite; 5] = [
+    let passes: [&dyn Rewrite; 6] = [
         &Simplify,
         &FoldConstants,
         &PoolingGradients,
+        &SparseUpdates,
         &CommonSubexpressions,
         &DeadCode,
     ];

@@ -3,6 +3,8 @@
 
 pub(super) mod elementwise;
 mod fallback;
+mod gather;
+mod lines;
 mod movement;
 mod pooling;
 mod product;
@@ -138,6 +140,10 @@ pub(super) fn kernel(
         }
         Operation::Reduce(reduction) => reduce::reduction(reduction, &inputs, node),
         Operation::ArgMax(largest) => reduce::largest(largest, &inputs),
+        Operation::Gather(_) | Operation::ScatterAdd(_) => gather::kernel(&inputs, node),
+        Operation::CumulativeSum(_) | Operation::Sort(_) | Operation::ArgSort(_) => {
+            lines::kernel(&inputs, node, threads)
+        }
         _ => match rows::kernel(&inputs, node) {
             Some(kernel) => Some(kernel),
             None => movement::kernel(&inputs, node, bindings)?,

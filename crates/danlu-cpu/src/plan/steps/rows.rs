@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use danlu_graph::operations::{RandomUniform, random};
+use danlu_graph::operations::random;
 use danlu_graph::{DType, Operation, Result};
 
 use super::{Kernel, Operands, WORTH_SHARING};
@@ -10,7 +10,7 @@ use crate::fuse::pooling::geometry;
 use crate::kernels::pooling::{
     Pool2d, average_pool, average_pool_gradient, max_pool, max_pool_gather, max_pool_gradient,
 };
-use crate::kernels::random::uniform;
+use crate::kernels::random::{normal, uniform};
 use crate::kernels::softmax::{Labels, cross_entropy, log_softmax, softmax};
 use crate::plan::concrete::Concrete;
 use crate::plan::context::{Context, Location, Shared, Step};
@@ -93,8 +93,26 @@ unsafe fn part<'a, T>(source: *const u8, range: Range<usize>) -> &'a [T] {
 /// The kernel of a node of this family, or none where its dtype has none.
 pub(super) fn kernel(inputs: &[&Concrete], node: &Concrete) -> Option<Kernel> {
     let first = inputs.first().map_or(node.dtype, |input| input.dtype);
-    if let Operation::RandomUniform(uniform) = &node.operation {
-        return Some(random_uniform(uniform, node));
+    match &node.operation {
+        Operation::RandomUniform(draw) => {
+            return Some(random_numbers(
+                draw.stream,
+                draw.per_example(),
+                node,
+                1,
+                uniform,
+            ));
+        }
+        Operation::RandomNormal(draw) => {
+            return Some(random_numbers(
+                draw.stream,
+                draw.per_example(),
+                node,
+                16,
+                normal,
+            ));
+        }
+        _ => {}
     }
     if node.dtype != DType::F32 || first != DType::F32 {
         return None;
@@ -249,24 +267,29 @@ fn pooled(
     )
 }
 
-/// Random numbers, a row for each example.
-fn random_uniform(operation: &RandomUniform, node: &Concrete) -> Kernel {
-    let examples = if operation.per_example() {
-        node.shape[0]
-    } else {
-        1
-    };
+/// Random numbers, a row for each example, each of about `nanoseconds`.
+fn random_numbers(
+    stream: u64,
+    per_example: bool,
+    node: &Concrete,
+    nanoseconds: usize,
+    fill: fn(Isa, [u32; 2], u64, u64, u64, &mut [f32]),
+) -> Kernel {
+    let examples = if per_example { node.shape[0] } else { 1 };
     let size = node.count() / examples.max(1);
-    let stream = operation.stream;
-    rows(examples, size, move |isa, sources, output, range| {
-        // SAFETY: seed, step and first example are integers without axes; the result has `size` elements for each
-        // example.
-        let [seed, step, first] =
-            [0, 1, 2].map(|slot| unsafe { *sources[slot].cast::<i64>() }.cast_unsigned());
-        let key = random::key(seed, stream);
-        for row in range {
-            let result = unsafe { output.cast::<f32>().slice(row * size, (row + 1) * size) };
-            uniform(isa, key, step, first.wrapping_add(row as u64), 0, result);
-        }
-    })
+    rows(
+        examples,
+        size * nanoseconds,
+        move |isa, sources, output, range| {
+            // SAFETY: seed, step and first example are integers without axes; the result has `size` elements for each
+            // example.
+            let [seed, step, first] =
+                [0, 1, 2].map(|slot| unsafe { *sources[slot].cast::<i64>() }.cast_unsigned());
+            let key = random::key(seed, stream);
+            for row in range {
+                let result = unsafe { output.cast::<f32>().slice(row * size, (row + 1) * size) };
+                fill(isa, key, step, first.wrapping_add(row as u64), 0, result);
+            }
+        },
+    )
 }
