@@ -324,10 +324,8 @@ fn check(model: &Model, source: &Source) -> Result<()> {
                 specification.name
             )));
         }
-        let loss = model.compile_config().map_or(String::new(), |config| {
-            config["loss"].to_string().to_lowercase()
-        });
-        if loss.contains("sparse")
+        let loss = model.loss().map(|loss| loss.function());
+        if loss.is_some_and(|loss| loss.takes_class_indices() && loss.ignored_class().is_none())
             && let Some(units) = model.output_shape().and_then(|shape| shape.last().copied())
         {
             check_labels(part, units)?;

@@ -3,7 +3,7 @@
 use danlu_graph::{Dim, Shape, Value};
 
 use super::{shapes_differ, without_last};
-use crate::{Error, Result};
+use crate::Result;
 
 /// Targets and predictions of the same shape: where one has a last axis of 1 more, the other gets it or it goes (Keras'
 /// `squeeze_or_expand_to_same_rank`).
@@ -34,16 +34,8 @@ pub(crate) fn align(loss: &str, y_true: &Value, y_pred: &Value) -> Result<(Value
     Ok((truth, prediction))
 }
 
-/// Weights `(batch)` as `(batch, 1, ...)`, to be multiplied with values of this shape.
+/// Weights `(batch)` as `(batch, 1, ...)`, repeated to values of this shape, `(batch, ...)`.
 pub(crate) fn broadcast_weights(weights: &Value, shape: &Shape) -> Result<Value> {
-    if shape.rank() == 0 {
-        return Err(Error::mismatch(
-            "a weighted loss",
-            "a loss for each example, (batch, ...)",
-            "one number",
-            "leave the mean over the examples to the reduction",
-        ));
-    }
     let mut dims = vec![weights.shape().dims()[0].clone()];
     dims.resize(shape.rank(), Dim::fixed(1));
     let weights = weights.reshape(&Shape::from(dims))?;

@@ -3,23 +3,31 @@
 use danlu_graph::Value;
 
 use super::logits::logits;
-use super::{EPSILON, Expects, LossFunction, align};
-use crate::{Config, Result, config};
+use super::terms::{
+    axis_of_example, check_smoothing, cut, one_minus, read_axis, smoothed, softplus,
+};
+use super::{Expects, FromConfig, LossFunction, align};
+use crate::{Arguments, Config, Result, config};
 
-/// `-(y ln p + (1 - y) ln(1 - p))`, the mean over the last axis (Keras' `BinaryCrossentropy`).
+/// `-(y ln p + (1 - y) ln(1 - p))`, the mean over an axis (Keras' `BinaryCrossentropy`).
 ///
 /// Of logits `x`: `max(x, 0) - x y + ln(1 + e^-|x|)`. Probabilities are cut to `[1e-7, 1 - 1e-7]`; those that a sigmoid
 /// made are not looked at, but the logits before it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct BinaryCrossentropy {
-    pub(super) from_logits: bool,
-    pub(super) label_smoothing: f64,
+    from_logits: bool,
+    label_smoothing: f64,
+    axis: isize,
 }
 
 impl BinaryCrossentropy {
     /// The loss on probabilities.
     pub fn new() -> BinaryCrossentropy {
-        BinaryCrossentropy::default()
+        BinaryCrossentropy {
+            from_logits: false,
+            label_smoothing: 0.0,
+            axis: -1,
+        }
     }
 
     /// Whether predictions are logits. Default `false`.
@@ -35,6 +43,31 @@ impl BinaryCrossentropy {
         self.label_smoothing = label_smoothing;
         self
     }
+
+    /// The axis that the mean is over. Default -1.
+    #[must_use]
+    pub fn axis(mut self, axis: isize) -> BinaryCrossentropy {
+        self.axis = axis;
+        self
+    }
+}
+
+impl Default for BinaryCrossentropy {
+    fn default() -> BinaryCrossentropy {
+        BinaryCrossentropy::new()
+    }
+}
+
+impl FromConfig for BinaryCrossentropy {
+    fn from_config(arguments: &mut Arguments) -> Result<BinaryCrossentropy> {
+        let loss = BinaryCrossentropy {
+            from_logits: arguments.boolean("from_logits")?.unwrap_or(false),
+            label_smoothing: arguments.number("label_smoothing")?.unwrap_or(0.0),
+            axis: read_axis(arguments)?,
+        };
+        check_smoothing(arguments.owner(), loss.label_smoothing)?;
+        Ok(loss)
+    }
 }
 
 impl LossFunction for BinaryCrossentropy {
@@ -48,7 +81,7 @@ impl LossFunction for BinaryCrossentropy {
         config! {
             "from_logits": self.from_logits,
             "label_smoothing": self.label_smoothing,
-            "axis": -1,
+            "axis": self.axis,
         }
     }
     fn expects(&self) -> Option<Expects> {
@@ -59,35 +92,28 @@ impl LossFunction for BinaryCrossentropy {
         })
     }
     fn values(&self, y_true: &Value, y_pred: &Value) -> Result<Value> {
-        super::categorical_crossentropy::check_smoothing(self.class_name(), self.label_smoothing)?;
+        check_smoothing(self.class_name(), self.label_smoothing)?;
+        axis_of_example(self.class_name(), self.axis, y_pred)?;
         let behind = logits(y_pred, self.from_logits);
         let (y_true, prediction) = align(self.name(), y_true, behind.as_ref().unwrap_or(y_pred))?;
-        let mut y = y_true.cast(prediction.dtype())?;
-        if self.label_smoothing != 0.0 {
-            y = y
-                .multiply_scalar(1.0 - self.label_smoothing)?
-                .add_scalar(0.5 * self.label_smoothing)?;
-        }
-        let values = if behind.is_some() {
-            let x = prediction;
-            // TensorFlow's form: the slope at 0 is that from the right, also of the kinks.
-            let zero = x.graph().scalar(0.0, x.dtype())?;
-            let positive = x.greater_equal(&zero)?;
-            let minus_size = positive.select(&x.negate()?, &x)?;
-            let tail = minus_size.exp()?.log1p()?;
-            positive
-                .select(&x, &zero)?
-                .subtract(&x.multiply(&y)?)?
-                .add(&tail)?
-        } else {
-            let p = prediction
-                .maximum_scalar(EPSILON)?
-                .minimum_scalar(1.0 - EPSILON)?;
-            let one_minus = |value: &Value| value.negate()?.add_scalar(1.0);
-            let hit = y.multiply(&p.log()?)?;
-            let miss = one_minus(&y)?.multiply(&one_minus(&p)?.log()?)?;
-            hit.add(&miss)?.negate()?
+        let y = smoothed(y_true.cast(prediction.dtype())?, self.label_smoothing, 0.5)?;
+        let values = match behind {
+            Some(_) => of_logits(&y, &prediction)?,
+            None => of_probabilities(&y, &prediction)?,
         };
-        Ok(values.mean(&[-1], false)?)
+        Ok(values.mean(&[self.axis], false)?)
     }
+}
+
+/// `max(x, 0) - x y + ln(1 + e^-|x|)` of each element.
+pub(super) fn of_logits(y: &Value, x: &Value) -> Result<Value> {
+    Ok(softplus(x)?.subtract(&x.multiply(y)?)?)
+}
+
+/// `-(y ln p + (1 - y) ln(1 - p))` of each element, with p cut to `[1e-7, 1 - 1e-7]`.
+pub(super) fn of_probabilities(y: &Value, p: &Value) -> Result<Value> {
+    let p = cut(p)?;
+    let hit = y.multiply(&p.log()?)?;
+    let miss = one_minus(y)?.multiply(&one_minus(&p)?.log()?)?;
+    Ok(hit.add(&miss)?.negate()?)
 }

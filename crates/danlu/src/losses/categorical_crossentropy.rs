@@ -3,23 +3,31 @@
 use danlu_graph::{DType, Value};
 
 use super::logits::logits;
-use super::{EPSILON, Expects, LossFunction, align};
-use crate::{Config, Error, Result, config};
+use super::terms::{
+    axis_of_example, check_smoothing, proportions, read_axis, share_of_classes, smoothed, to_last,
+};
+use super::{Expects, FromConfig, LossFunction, align};
+use crate::{Arguments, Config, Result, config};
 
-/// `-sum y ln p` over the last axis, where targets are one-hot or probabilities (Keras' `CategoricalCrossentropy`).
+/// `-sum y ln p` over the axis of the classes, where targets are one-hot or probabilities (Keras' `CategoricalCrossentropy`).
 ///
 /// Probabilities are divided by their sum and cut to `[1e-7, 1 - 1e-7]`; those that a softmax made are not looked at, but
 /// the logits before it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct CategoricalCrossentropy {
-    pub(super) from_logits: bool,
-    pub(super) label_smoothing: f64,
+    from_logits: bool,
+    label_smoothing: f64,
+    axis: isize,
 }
 
 impl CategoricalCrossentropy {
     /// The loss on probabilities.
     pub fn new() -> CategoricalCrossentropy {
-        CategoricalCrossentropy::default()
+        CategoricalCrossentropy {
+            from_logits: false,
+            label_smoothing: 0.0,
+            axis: -1,
+        }
     }
 
     /// Whether predictions are logits. Default `false`.
@@ -29,27 +37,54 @@ impl CategoricalCrossentropy {
         self
     }
 
-    /// From 0 to 1: targets become `y (1 - s) + s / classes`. Default 0.
+    /// From 0 to 1: targets become `y (1 - s) + s / n`, where n is the size of the last axis. Default 0.
     #[must_use]
     pub fn label_smoothing(mut self, label_smoothing: f64) -> CategoricalCrossentropy {
         self.label_smoothing = label_smoothing;
         self
     }
+
+    /// The axis of the classes. Default -1.
+    #[must_use]
+    pub fn axis(mut self, axis: isize) -> CategoricalCrossentropy {
+        self.axis = axis;
+        self
+    }
 }
 
-/// Fails unless a label smoothing is from 0 to 1.
-pub(super) fn check_smoothing(owner: &str, label_smoothing: f64) -> Result<()> {
-    if (0.0..=1.0).contains(&label_smoothing) {
-        Ok(())
-    } else {
-        let expected = "from 0 to 1";
-        Err(Error::argument(
-            owner,
-            "label_smoothing",
-            expected,
-            label_smoothing,
-        ))
+impl Default for CategoricalCrossentropy {
+    fn default() -> CategoricalCrossentropy {
+        CategoricalCrossentropy::new()
     }
+}
+
+impl FromConfig for CategoricalCrossentropy {
+    fn from_config(arguments: &mut Arguments) -> Result<CategoricalCrossentropy> {
+        let loss = CategoricalCrossentropy {
+            from_logits: arguments.boolean("from_logits")?.unwrap_or(false),
+            label_smoothing: arguments.number("label_smoothing")?.unwrap_or(0.0),
+            axis: read_axis(arguments)?,
+        };
+        check_smoothing(arguments.owner(), loss.label_smoothing)?;
+        Ok(loss)
+    }
+}
+
+/// Targets and predictions of one shape; targets that look like class indices are refused by name.
+pub(super) fn align_classes(
+    loss: &str,
+    y_true: &Value,
+    prediction: &Value,
+) -> Result<(Value, Value)> {
+    if y_true.shape().rank() + 1 == prediction.shape().rank() && y_true.dtype() != DType::F32 {
+        return Err(super::shapes_differ(
+            loss,
+            y_true,
+            prediction,
+            "the targets look like class indices: use sparse_categorical_crossentropy",
+        ));
+    }
+    align(loss, y_true, prediction)
 }
 
 impl LossFunction for CategoricalCrossentropy {
@@ -63,7 +98,7 @@ impl LossFunction for CategoricalCrossentropy {
         config! {
             "from_logits": self.from_logits,
             "label_smoothing": self.label_smoothing,
-            "axis": -1,
+            "axis": self.axis,
         }
     }
     fn expects(&self) -> Option<Expects> {
@@ -75,36 +110,20 @@ impl LossFunction for CategoricalCrossentropy {
     }
     fn values(&self, y_true: &Value, y_pred: &Value) -> Result<Value> {
         check_smoothing(self.class_name(), self.label_smoothing)?;
+        axis_of_example(self.class_name(), self.axis, y_pred)?;
         let behind = logits(y_pred, self.from_logits);
         let prediction = behind.as_ref().unwrap_or(y_pred);
-        if y_true.shape().rank() + 1 == prediction.shape().rank() && y_true.dtype() != DType::F32 {
-            return Err(super::shapes_differ(
-                self.name(),
-                y_true,
-                y_pred,
-                "the targets look like class indices: use sparse_categorical_crossentropy",
-            ));
-        }
-        let (y_true, prediction) = align(self.name(), y_true, prediction)?;
-        let mut y = y_true.cast(prediction.dtype())?;
-        if self.label_smoothing != 0.0 {
-            let shape = prediction.shape();
-            let classes = shape
-                .dims()
-                .last()
-                .and_then(|dim| dim.as_fixed())
-                .unwrap_or(1);
-            y = y
-                .multiply_scalar(1.0 - self.label_smoothing)?
-                .add_scalar(self.label_smoothing / classes as f64)?;
-        }
+        let (y_true, prediction) = align_classes(self.name(), y_true, prediction)?;
+        let share = share_of_classes(&y_true);
+        let y = smoothed(
+            y_true.cast(prediction.dtype())?,
+            self.label_smoothing,
+            share,
+        )?;
         if behind.is_some() {
-            return Ok(prediction.cross_entropy(&y)?);
+            return Ok(to_last(&prediction, self.axis)?.cross_entropy(&to_last(&y, self.axis)?)?);
         }
-        let p = prediction
-            .divide(&prediction.sum(&[-1], true)?)?
-            .maximum_scalar(EPSILON)?
-            .minimum_scalar(1.0 - EPSILON)?;
-        Ok(y.multiply(&p.log()?)?.sum(&[-1], false)?.negate()?)
+        let p = proportions(&prediction, self.axis)?;
+        Ok(y.multiply(&p.log()?)?.sum(&[self.axis], false)?.negate()?)
     }
 }

@@ -33,7 +33,7 @@ impl fmt::Debug for CustomLoss {
 }
 
 impl LossFunction for CustomLoss {
-    /// The name: a file cannot hold the closure, and loading it says so.
+    /// The name: a file cannot hold the closure; `register_loss` makes known what the name stands for.
     fn class_name(&self) -> &str {
         &self.name
     }

@@ -1,32 +1,20 @@
-//! Losses by name and as files and recipes hold them.
+//! Losses as files and recipes hold them.
 
 use serde_json::Value;
 
-use super::{
-    BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanAbsoluteError, MeanSquaredError,
-    Reduction, SparseCategoricalCrossentropy,
-};
-use crate::config::{Arguments, Config, Described, described, keras_object, snake_case};
+use super::{Loss, Reduction, registry};
+use crate::config::{Arguments, Config, Described, described, keras_object};
 use crate::{Error, Result};
 
-const NAMES: [&str; 7] = [
-    "mean_squared_error",
-    "mse",
-    "mean_absolute_error",
-    "mae",
-    "binary_crossentropy",
-    "categorical_crossentropy",
-    "sparse_categorical_crossentropy",
-];
-
 impl Loss {
-    /// The loss of this name, such as `mse` or `sparse_categorical_crossentropy`.
+    /// The loss of this name, such as `mse`, `sparse_categorical_crossentropy` or one that
+    /// [`register_loss`](super::register_loss) made known.
     ///
     /// # Errors
     /// There is none.
     pub fn from_name(name: &str) -> Result<Loss> {
         let mut loss = Loss::from_parts(name, Arguments::new(name, Config::new()))?;
-        loss.given = Some(name.to_owned());
+        loss.given = Some(registry::name_in_files(name));
         Ok(loss)
     }
 
@@ -47,46 +35,19 @@ impl Loss {
     }
 
     fn from_parts(name: &str, mut arguments: Arguments) -> Result<Loss> {
-        let smoothing = |arguments: &mut Arguments| -> Result<f64> {
-            let smoothing = arguments.number("label_smoothing")?.unwrap_or(0.0);
-            super::categorical_crossentropy::check_smoothing(arguments.owner(), smoothing)?;
-            arguments.unsupported("axis", &[(-1).into()])?;
-            Ok(smoothing)
-        };
-        let mut loss = match snake_case(name).as_str() {
-            "mean_squared_error" | "mse" => Loss::new(MeanSquaredError {}),
-            "mean_absolute_error" | "mae" => Loss::new(MeanAbsoluteError {}),
-            "binary_crossentropy" | "bce" => Loss::new(BinaryCrossentropy {
-                from_logits: arguments.boolean("from_logits")?.unwrap_or(false),
-                label_smoothing: smoothing(&mut arguments)?,
-            }),
-            "categorical_crossentropy" | "cce" => Loss::new(CategoricalCrossentropy {
-                from_logits: arguments.boolean("from_logits")?.unwrap_or(false),
-                label_smoothing: smoothing(&mut arguments)?,
-            }),
-            "sparse_categorical_crossentropy" | "scce" => {
-                arguments.unsupported("ignore_class", &[])?;
-                arguments.unsupported("axis", &[(-1).into()])?;
-                Loss::new(SparseCategoricalCrossentropy {
-                    from_logits: arguments.boolean("from_logits")?.unwrap_or(false),
-                })
-            }
-            _ => return Err(Error::unknown("loss", name, NAMES)),
-        };
-        arguments.take("name");
+        let mut loss = registry::make_loss(name, &mut arguments)?;
+        loss.name = arguments.string("name")?;
         arguments.unsupported("dtype", &["float32".into()])?;
         if let Some(reduction) = arguments.string("reduction")? {
             loss.reduction = match reduction.as_str() {
-                "sum_over_batch_size" => Reduction::SumOverBatchSize,
+                "sum_over_batch_size" | "mean" => Reduction::SumOverBatchSize,
                 "sum" => Reduction::Sum,
+                "mean_with_sample_weight" => Reduction::MeanWithSampleWeight,
                 other => {
-                    let expected = "`sum_over_batch_size` or `sum`";
-                    return Err(Error::argument(
-                        arguments.owner(),
-                        "reduction",
-                        expected,
-                        other,
-                    ));
+                    let expected = "`sum_over_batch_size`, `mean`, `sum` or `mean_with_sample_weight`: training needs one \
+                                    number for a batch";
+                    let owner = arguments.owner();
+                    return Err(Error::argument(owner, "reduction", expected, other));
                 }
             };
         }
@@ -102,9 +63,22 @@ impl Loss {
         let reduction = match self.reduction {
             Reduction::SumOverBatchSize => "sum_over_batch_size",
             Reduction::Sum => "sum",
+            Reduction::MeanWithSampleWeight => "mean_with_sample_weight",
         };
-        let mut config = crate::config! { "name": self.function.name(), "reduction": reduction };
+        let class_name = self.function.class_name();
+        let name = self.name.as_deref().unwrap_or(self.function.name());
+        let mut config = crate::config! { "name": name, "reduction": reduction };
         config.extend(self.function.config());
-        keras_object("keras.losses", self.function.class_name(), config)
+        match registry::builtin(class_name) {
+            Some(_) => keras_object("keras.losses", class_name, config),
+            None => own_object(class_name, config),
+        }
     }
+}
+
+/// A thing that Keras does not have, as it writes what users registered.
+pub(crate) fn own_object(class_name: &str, config: Config) -> Value {
+    let mut object = keras_object("danlu", class_name, config);
+    object["registered_name"] = Value::from(format!("danlu>{class_name}"));
+    object
 }

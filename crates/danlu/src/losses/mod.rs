@@ -1,29 +1,52 @@
-//! Losses: what training makes small. One file per loss.
+//! Losses: what training makes small. One file per loss or family; names stand in `registry`.
 
 mod align;
 mod binary_crossentropy;
+mod binary_focal_crossentropy;
 mod categorical_crossentropy;
+mod categorical_focal_crossentropy;
+mod categorical_generalized_cross_entropy;
+mod circle;
+mod cosine_similarity;
 mod custom;
+mod divergences;
+mod errors;
+mod hinges;
+mod huber;
 mod json;
 mod logits;
-mod mean_absolute_error;
-mod mean_squared_error;
+mod overlap;
+mod registry;
 mod sparse_categorical_crossentropy;
+mod terms;
 
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use danlu_graph::{DType, Shape, Value};
+use danlu_graph::{DType, Graph, Shape, Value};
 
-use crate::{Config, Error, Result};
+use crate::{Arguments, Config, Error, Result};
 
-pub(crate) use align::{align, broadcast_weights};
+pub(crate) use align::{align, broadcast_weights, last_is_one, squeeze};
 pub use binary_crossentropy::BinaryCrossentropy;
+pub use binary_focal_crossentropy::BinaryFocalCrossentropy;
 pub use categorical_crossentropy::CategoricalCrossentropy;
+pub use categorical_focal_crossentropy::CategoricalFocalCrossentropy;
+pub use categorical_generalized_cross_entropy::CategoricalGeneralizedCrossEntropy;
+pub use circle::Circle;
+pub use cosine_similarity::CosineSimilarity;
+pub use divergences::{KLDivergence, Poisson};
+pub use errors::{
+    LogCosh, MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError,
+    MeanSquaredLogarithmicError,
+};
+pub use hinges::{CategoricalHinge, Hinge, SquaredHinge};
+pub use huber::Huber;
 pub(crate) use logits::{OutputKind, output_kind};
-pub use mean_absolute_error::MeanAbsoluteError;
-pub use mean_squared_error::MeanSquaredError;
+pub use overlap::{Dice, Tversky};
+pub use registry::{names, register_loss};
 pub use sparse_categorical_crossentropy::SparseCategoricalCrossentropy;
+pub(crate) use terms::{axis_of_example, normalized};
 
 /// What Keras clips probabilities to.
 pub(crate) const EPSILON: f64 = 1e-7;
@@ -46,9 +69,23 @@ pub trait LossFunction: Send + Sync + Debug + 'static {
     /// The shapes do not fit.
     fn values(&self, y_true: &Value, y_pred: &Value) -> Result<Value>;
 
+    /// Which of the values count: truth values of their shape, or `None` where all do. A mean is over those that count.
+    ///
+    /// # Errors
+    /// The shapes do not fit.
+    fn mask(&self, y_true: &Value, values: &Value) -> Result<Option<Value>> {
+        let _ = (y_true, values);
+        Ok(None)
+    }
+
     /// Whether targets are class indices, so that each must be below the number of outputs.
     fn takes_class_indices(&self) -> bool {
         false
+    }
+
+    /// A class index that counts for nothing, and so need not be below the number of outputs.
+    fn ignored_class(&self) -> Option<i64> {
+        None
     }
 
     /// What this loss expects of a model's last operation; `None` where anything will do.
@@ -66,7 +103,48 @@ pub enum Expects {
     Softmax,
     /// A probability for each output: the output of a sigmoid.
     Sigmoid,
+    /// Probabilities, of which no logits are looked for, as this activation gives them.
+    Probabilities(&'static str),
 }
+
+/// A loss that can be made of arguments by Keras' names.
+trait FromConfig: LossFunction + Sized {
+    /// Takes its arguments, beside `name` and `reduction`.
+    fn from_config(arguments: &mut Arguments) -> Result<Self>;
+}
+
+/// A loss without arguments, as a function of targets and predictions of one shape and dtype.
+macro_rules! plain_loss {
+    ($(#[$meta:meta])* $name:ident, $key:literal, $values:expr) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, Default)]
+        pub struct $name {}
+
+        impl $crate::losses::LossFunction for $name {
+            fn class_name(&self) -> &str {
+                stringify!($name)
+            }
+            fn name(&self) -> &str {
+                $key
+            }
+            fn config(&self) -> $crate::Config {
+                $crate::Config::new()
+            }
+            fn values(&self, y_true: &danlu_graph::Value, y_pred: &danlu_graph::Value) -> $crate::Result<danlu_graph::Value> {
+                let (y_true, y_pred) = $crate::losses::align($key, y_true, y_pred)?;
+                let function: fn(&danlu_graph::Value, &danlu_graph::Value) -> $crate::Result<danlu_graph::Value> = $values;
+                function(&y_true.cast(y_pred.dtype())?, &y_pred)
+            }
+        }
+
+        impl $crate::losses::FromConfig for $name {
+            fn from_config(_: &mut $crate::Arguments) -> $crate::Result<$name> {
+                Ok($name {})
+            }
+        }
+    };
+}
+use plain_loss;
 
 /// How the losses of a batch become one number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,6 +154,8 @@ pub enum Reduction {
     SumOverBatchSize,
     /// Their sum, weighted.
     Sum,
+    /// Their sum, weighted, divided by the sum of the weights; 0 where that is 0.
+    MeanWithSampleWeight,
 }
 
 /// A loss with its name and reduction, as `compile` takes it.
@@ -84,6 +164,8 @@ pub struct Loss {
     function: Arc<dyn LossFunction>,
     /// The text that it was given as, which is what Keras writes into files.
     given: Option<String>,
+    /// A name of its own in files.
+    name: Option<String>,
     reduction: Reduction,
 }
 
@@ -93,6 +175,7 @@ impl Loss {
         Loss {
             function: Arc::new(function),
             given: None,
+            name: None,
             reduction: Reduction::default(),
         }
     }
@@ -131,15 +214,46 @@ impl Loss {
     /// The shapes do not fit.
     pub fn reduce(&self, y_true: &Value, y_pred: &Value, weights: Option<&Value>) -> Result<Value> {
         let mut values = self.function.values(y_true, y_pred)?.cast(DType::F32)?;
-        let count = values.shape().element_count();
-        if let Some(weights) = weights {
-            values = values.multiply(&broadcast_weights(weights, &values.shape())?)?;
+        let shape = values.shape();
+        let mut factor = match weights {
+            // One number for the whole batch is weighted by the mean of the weights, as Keras does.
+            Some(weights) if shape.rank() == 0 => Some(weights.clone()),
+            Some(weights) => Some(broadcast_weights(weights, &shape)?),
+            None => None,
+        };
+        if let Some(mask) = self.function.mask(y_true, &values)? {
+            let mut mask = mask.cast(DType::F32)?;
+            if self.reduction == Reduction::SumOverBatchSize {
+                // What counts is weighted up, so that the mean is over what counts.
+                let all = mask
+                    .graph()
+                    .dimension_size(&shape.element_count(), DType::F32)?;
+                let valid = mask.sum_all()?.maximum_scalar(1.0)?;
+                mask = mask.multiply(&all.divide(&valid)?)?;
+            }
+            factor = Some(match factor {
+                Some(factor) => factor.multiply(&mask)?,
+                None => mask,
+            });
         }
-        Ok(match self.reduction {
-            Reduction::Sum => values.sum_all()?,
-            Reduction::SumOverBatchSize => {
-                let count = values.graph().dimension_size(&count, DType::F32)?;
-                values.sum_all()?.divide(&count)?
+        if let Some(factor) = &factor {
+            values = values.multiply(factor)?;
+        }
+        let total = values.sum_all()?;
+        let count = values.shape().element_count();
+        let count = |graph: &Graph| graph.dimension_size(&count, DType::F32);
+        Ok(match (self.reduction, factor) {
+            (Reduction::Sum, _) => total,
+            (Reduction::MeanWithSampleWeight, Some(factor)) => {
+                let graph = total.graph();
+                let divisor = factor.sum_all()?;
+                let zero = graph.scalar(0.0, DType::F32)?;
+                let none = divisor.equal(&zero)?;
+                let divisor = none.select(&graph.scalar(1.0, DType::F32)?, &divisor)?;
+                none.select(&zero, &total.divide(&divisor)?)?
+            }
+            (Reduction::SumOverBatchSize | Reduction::MeanWithSampleWeight, _) => {
+                total.divide(&count(total.graph())?)?
             }
         })
     }

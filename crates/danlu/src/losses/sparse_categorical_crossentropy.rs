@@ -4,17 +4,21 @@ use danlu_graph::{DType, Value};
 
 use super::align::{last_is_one, squeeze};
 use super::logits::logits;
-use super::{EPSILON, Expects, LossFunction, shapes_differ, without_last};
-use crate::{Config, Result, config};
+use super::terms::cut;
+use super::{Expects, FromConfig, LossFunction, shapes_differ, without_last};
+use crate::{Arguments, Config, Result, config};
 
 /// `-ln p[class]`, where targets are class indices `(batch, ...)` or `(batch, ..., 1)`, of integers or floats (Keras'
 /// `SparseCategoricalCrossentropy`).
+///
+/// With `ignore_class`, a mean is over the other examples or steps only.
 ///
 /// Probabilities are cut to `[1e-7, 1 - 1e-7]` and then taken as a softmax of their logarithms, as Keras does; those that
 /// a softmax made are not looked at, but the logits before it.
 #[derive(Clone, Debug, Default)]
 pub struct SparseCategoricalCrossentropy {
-    pub(super) from_logits: bool,
+    from_logits: bool,
+    ignore_class: Option<i64>,
 }
 
 impl SparseCategoricalCrossentropy {
@@ -29,6 +33,38 @@ impl SparseCategoricalCrossentropy {
         self.from_logits = from_logits;
         self
     }
+
+    /// A class, which need not be one of the outputs, whose examples or steps count for nothing. Default: none.
+    #[must_use]
+    pub fn ignore_class(mut self, class: i64) -> SparseCategoricalCrossentropy {
+        self.ignore_class = Some(class);
+        self
+    }
+}
+
+impl FromConfig for SparseCategoricalCrossentropy {
+    fn from_config(arguments: &mut Arguments) -> Result<SparseCategoricalCrossentropy> {
+        let loss = SparseCategoricalCrossentropy {
+            from_logits: arguments.boolean("from_logits")?.unwrap_or(false),
+            ignore_class: arguments.integer("ignore_class")?,
+        };
+        arguments.unsupported("axis", &[(-1).into()])?;
+        Ok(loss)
+    }
+}
+
+/// Classes as integers of 32 bits or as they are, in the shape of the losses, `(batch, ...)`.
+fn classes(y_true: &Value) -> Result<Value> {
+    Ok(match y_true.dtype() {
+        DType::I64 => y_true.clone(),
+        _ => y_true.cast(DType::I32)?,
+    })
+}
+
+/// Where the class is another than the one to ignore.
+fn counts(classes: &Value, ignored: i64) -> Result<Value> {
+    let ignored = classes.graph().scalar(ignored as f64, classes.dtype())?;
+    Ok(classes.not_equal(&ignored)?)
 }
 
 impl LossFunction for SparseCategoricalCrossentropy {
@@ -41,11 +77,21 @@ impl LossFunction for SparseCategoricalCrossentropy {
     fn config(&self) -> Config {
         config! {
             "from_logits": self.from_logits,
-            "ignore_class": null,
+            "ignore_class": self.ignore_class,
         }
     }
     fn takes_class_indices(&self) -> bool {
         true
+    }
+    fn ignored_class(&self) -> Option<i64> {
+        self.ignore_class
+    }
+    fn mask(&self, y_true: &Value, values: &Value) -> Result<Option<Value>> {
+        let Some(ignored) = self.ignore_class else {
+            return Ok(None);
+        };
+        let mask = counts(&classes(y_true)?, ignored)?;
+        Ok(Some(mask.reshape(&values.shape())?))
     }
     fn expects(&self) -> Option<Expects> {
         Some(if self.from_logits {
@@ -57,16 +103,13 @@ impl LossFunction for SparseCategoricalCrossentropy {
     fn values(&self, y_true: &Value, y_pred: &Value) -> Result<Value> {
         let logits = match logits(y_pred, self.from_logits) {
             Some(logits) => logits,
-            None => y_pred
-                .maximum_scalar(EPSILON)?
-                .minimum_scalar(1.0 - EPSILON)?
-                .log()?,
+            None => cut(y_pred)?.log()?,
         };
-        let mut classes = y_true.clone();
-        if classes.shape().rank() == logits.shape().rank() && last_is_one(&classes) {
-            classes = squeeze(&classes)?;
+        let mut y = y_true.clone();
+        if y.shape().rank() == logits.shape().rank() && last_is_one(&y) {
+            y = squeeze(&y)?;
         }
-        if classes.shape() != without_last(&logits.shape()) {
+        if y.shape() != without_last(&logits.shape()) {
             return Err(shapes_differ(
                 self.name(),
                 y_true,
@@ -74,9 +117,16 @@ impl LossFunction for SparseCategoricalCrossentropy {
                 "targets are one class index for each example; one-hot targets need categorical_crossentropy",
             ));
         }
-        if classes.dtype().is_float() || classes.dtype() == DType::Bool {
-            classes = classes.cast(DType::I32)?;
-        }
-        Ok(logits.sparse_cross_entropy(&classes)?)
+        let Some(ignored) = self.ignore_class else {
+            if y.dtype().is_float() || y.dtype() == DType::Bool {
+                y = y.cast(DType::I32)?;
+            }
+            return Ok(logits.sparse_cross_entropy(&y)?);
+        };
+        let y = classes(&y)?;
+        let counts = counts(&y, ignored)?;
+        let y = counts.select(&y, &y.graph().scalar(0.0, y.dtype())?)?;
+        let zero = logits.graph().scalar(0.0, logits.dtype())?;
+        Ok(counts.select(&logits.sparse_cross_entropy(&y)?, &zero)?)
     }
 }

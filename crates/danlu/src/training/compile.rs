@@ -326,9 +326,14 @@ impl Model {
                     kind_name(behind_movement(&output)),
                 ))
             }
-            (Expects::Softmax | Expects::Sigmoid, _, OutputKind::Other) => {
+            (
+                Expects::Softmax | Expects::Sigmoid | Expects::Probabilities(_),
+                _,
+                OutputKind::Other,
+            ) => {
                 let activation = match expects {
                     Expects::Sigmoid => "sigmoid",
+                    Expects::Probabilities(activation) => activation,
                     _ => "softmax",
                 };
                 Some(format!(

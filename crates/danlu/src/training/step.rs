@@ -16,6 +16,8 @@ pub(super) struct Stepper {
     pub signature: Signature,
     /// The number of classes, where targets are class indices.
     classes: Option<usize>,
+    /// A class index that is none and counts for nothing.
+    ignored: Option<i64>,
     dataset: String,
     seed: Tensor,
     first_example: Tensor,
@@ -23,18 +25,21 @@ pub(super) struct Stepper {
 
 impl Stepper {
     pub fn new(model: &Model, signature: Signature, dataset: &str, seed: u64) -> Result<Stepper> {
-        let sparse = signature.mode != Mode::Predict
-            && model
-                .compiled
-                .as_ref()
-                .is_some_and(|compiled| compiled.loss.function().takes_class_indices());
+        let loss = model
+            .compiled
+            .as_ref()
+            .map(|compiled| compiled.loss.function());
+        let sparse =
+            loss.filter(|loss| signature.mode != Mode::Predict && loss.takes_class_indices());
         let classes = match sparse {
-            true => model.output_shape().and_then(|shape| shape.last().copied()),
-            false => None,
+            Some(_) => model.output_shape().and_then(|shape| shape.last().copied()),
+            None => None,
         };
+        let ignored = sparse.and_then(|loss| loss.ignored_class());
         Ok(Stepper {
             signature,
             classes,
+            ignored,
             dataset: dataset.to_owned(),
             seed: Tensor::from_i64(&[], vec![seed as i64])?,
             first_example: Tensor::from_i64(&[], vec![0])?,
@@ -124,6 +129,15 @@ impl Stepper {
         indices: Option<&[usize]>,
     ) -> Result<()> {
         let bad = match labels.data() {
+            _ if self.ignored.is_some() => {
+                let ignored = self.ignored.map(|class| class as f64);
+                let is_class =
+                    |value: f64| (0.0..classes as f64).contains(&value) && value.fract() == 0.0;
+                (0..labels.len()).find(|&place| {
+                    let value = labels.get_f64(place);
+                    !is_class(value) && Some(value) != ignored
+                })
+            }
             TensorData::I32(values) => {
                 let limit = i32::try_from(classes).unwrap_or(i32::MAX);
                 values.iter().position(|value| !(0..limit).contains(value))
