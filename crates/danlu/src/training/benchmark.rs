@@ -5,6 +5,7 @@ use danlu_graph::operations::random::{key, stream, uniform_at};
 use danlu_graph::tensor::element_count;
 use danlu_graph::{Profile, Tensor};
 
+use crate::optimizers::LearningRate;
 use crate::{Error, Model, Result};
 
 use super::program::{Mode, Signature};
@@ -17,13 +18,16 @@ pub struct Benchmark<'a> {
     batch: Batch,
     place: usize,
     learning_rate: Option<f64>,
+    /// The parameters as they were.
+    weights: Vec<Tensor>,
 }
 
 impl Model {
     /// A training step, or a prediction, on a batch of this many random examples with random targets that fit the loss.
     ///
-    /// The plan is the one that [`fit`](Self::fit) or [`predict`](Self::predict) uses. The learning rate is 0 as long as the
-    /// benchmark lives, so that all runs do the same work on the same weights; only the optimizer's own state moves.
+    /// The plan is the one that [`fit`](Self::fit) or [`predict`](Self::predict) uses. A learning rate that is no
+    /// schedule is 0 as long as the benchmark lives, so that all runs do the same work on the same weights. Weights are as they
+    /// were afterwards; only the optimizer's own state has moved.
     ///
     /// # Errors
     /// The model is not built and its input's shape is not known; for training, it is not compiled; there is no memory for
@@ -50,11 +54,16 @@ impl Model {
             ..Batch::default()
         };
         let mut learning_rate = None;
+        let mut weights = Vec::new();
         if training {
             batch.targets.push(self.random_targets(examples)?);
             self.ensure_optimizer_state("benchmark")?;
-            learning_rate = self.learning_rate();
-            self.set_learning_rate(0.0)?;
+            weights = self.weights()?;
+            let rate = self.optimizer().map(|one| &one.options().learning_rate);
+            if let Some(LearningRate::Constant(_)) = rate {
+                learning_rate = self.learning_rate();
+                self.set_learning_rate(0.0)?;
+            }
         }
         let stepper = Stepper::new(self, signature, "the benchmark", self.seed)?;
         let place = self.plan(&stepper.signature, examples)?;
@@ -64,6 +73,7 @@ impl Model {
             batch,
             place,
             learning_rate,
+            weights,
         })
     }
 
@@ -126,9 +136,12 @@ impl Benchmark<'_> {
 
 impl Drop for Benchmark<'_> {
     fn drop(&mut self) {
+        // They were set before; where the executor refuses now, there is nobody to tell.
         if let Some(rate) = self.learning_rate {
-            // It was set before; where the executor refuses now, there is nobody to tell.
             let _ = self.model.set_learning_rate(rate);
+        }
+        if !self.weights.is_empty() {
+            let _ = self.model.set_weights(&self.weights);
         }
     }
 }
