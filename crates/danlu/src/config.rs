@@ -57,6 +57,11 @@ impl Arguments {
             .filter(|value| !value.is_null())
     }
 
+    /// Whether an argument is given as `null`: in a model file that can stand for no value where there is a default.
+    pub fn is_null(&self, argument: &str) -> bool {
+        self.values.get(argument).is_some_and(Value::is_null)
+    }
+
     /// An error about an argument's value.
     pub fn wrong(&self, argument: &str, expected: &str, received: &Value) -> Error {
         Error::argument(&self.owner, argument, expected, received)

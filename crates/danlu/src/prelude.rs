@@ -18,7 +18,10 @@ pub use crate::losses::{
 };
 pub use crate::metrics::{BinaryAccuracy, CategoricalAccuracy, Metric, SparseCategoricalAccuracy};
 pub use crate::model::{LoadOptions, Model, Sequential};
-pub use crate::optimizers::{Adam, Clipping, SGD};
+pub use crate::optimizers::{
+    Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Clipping, Ftrl, Lamb, LearningRate, Lion,
+    Muon, Nadam, Optimizer, RMSprop, SGD,
+};
 pub use crate::regularizers::{L1, L1L2, L2, OrthogonalRegularizer, Regularizer};
 pub use crate::training::{
     Control, EvaluateOptions, FitOptions, History, Observer, PredictOptions, Results,

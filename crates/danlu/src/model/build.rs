@@ -3,7 +3,8 @@
 use danlu_graph::{DType, Graph, Shape, Tensor};
 
 use super::{Model, Source};
-use crate::layers::{BuildContext, Effects, Parameter};
+use crate::layers::{BuildContext, Effects};
+use crate::optimizers::{Optimizer, layout};
 use crate::{Error, Result};
 
 impl Model {
@@ -37,13 +38,17 @@ impl Model {
         if self.built {
             return self.check_example(example);
         }
-        self.build_beside(example, 0)
+        self.build_beside(example, None)
     }
 
-    /// Builds a model that is not built; there must be room for so many numbers beside each one that is trained.
-    pub(crate) fn build_beside(&mut self, example: &[usize], slots: usize) -> Result<()> {
+    /// Builds a model that is not built; there must be room for what this optimizer keeps as well.
+    pub(crate) fn build_beside(
+        &mut self,
+        example: &[usize],
+        optimizer: Option<&dyn Optimizer>,
+    ) -> Result<()> {
         self.infer_shapes(example)?;
-        self.initialize_parameters(slots)
+        self.initialize_parameters(optimizer)
     }
 
     /// Fails unless examples of this shape fit.
@@ -136,27 +141,32 @@ impl Model {
     }
 
     /// Makes the parameters that are not there yet, if there is room for them and the optimizer's slots.
-    fn initialize_parameters(&mut self, slots: usize) -> Result<()> {
+    fn initialize_parameters(&mut self, optimizer: Option<&dyn Optimizer>) -> Result<()> {
+        let trained = self.trained();
         let seed = self.seed;
         self.executor()?;
         let Some(executor) = self.executor.as_deref_mut() else {
             return Ok(());
         };
-        let bytes = |parameter: &Parameter| -> Result<usize> {
-            let count = danlu_graph::tensor::element_count(&parameter.shape)?;
-            Ok(count.saturating_mul(parameter.dtype.size()))
+        let bytes = |shape: &[usize], dtype: DType| -> Result<usize> {
+            let count = danlu_graph::tensor::element_count(shape)?;
+            Ok(count.saturating_mul(dtype.size()))
         };
-        let (mut parameters, mut state) = (0_usize, 0_usize);
+        let mut parameters = 0_usize;
         for node in &self.nodes {
             for parameter in &node.parameters {
-                let bytes = bytes(parameter)?;
+                let bytes = bytes(&parameter.shape, parameter.dtype)?;
                 if !node.has_state {
                     parameters = parameters.saturating_add(bytes);
                 }
-                if node.trainable && parameter.trainable {
-                    state = state.saturating_add(bytes.saturating_mul(slots));
-                }
             }
+        }
+        let mut state = 0_usize;
+        for kept in optimizer
+            .map(|one| layout(one, &trained))
+            .unwrap_or_default()
+        {
+            state = state.saturating_add(bytes(&kept.shape, kept.dtype)?);
         }
         let room = executor.check_room(parameters.saturating_add(state));
         room.map_err(|error| {

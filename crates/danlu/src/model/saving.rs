@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Model;
 use crate::files::{self, LayerWeights, ModelFile, short_name};
-use crate::{Error, Result};
+use crate::{Error, Result, optimizers};
 
 /// How much of a model file is used, and on what the model runs.
 #[must_use]
@@ -126,10 +126,8 @@ impl Model {
             });
         }
         let optimizer = self.optimizer_state()?;
-        let class = self
-            .optimizer()
-            .map_or("", |optimizer| optimizer.class_name());
-        let class = class.to_lowercase();
+        let class = self.optimizer().map(optimizers::file_name);
+        let class = class.unwrap_or_default();
         let optimizer: Vec<(String, Tensor)> = optimizer
             .into_iter()
             .map(|(name, value)| {
@@ -178,10 +176,7 @@ impl Model {
             .filter(|_| options.optimizer_state && model.is_compiled())
         {
             let state = state.into_iter().map(|(_, value)| value);
-            let state = state
-                .enumerate()
-                .map(|(place, value)| as_kept(place, value));
-            model.take_optimizer_state(&state.collect::<Result<Vec<Tensor>>>()?)?;
+            model.take_optimizer_state(state.collect())?;
         }
         if let Some(problem) = problem {
             model.warnings.push(format!(
@@ -194,19 +189,21 @@ impl Model {
     /// Uses a file's optimizer state as far as Keras would: all of it; the step and the learning rate alone, which is what
     /// a model has that was compiled and not trained; and nothing of a state of other parameters, as when a layer was
     /// frozen after the training.
-    fn take_optimizer_state(&mut self, state: &[Tensor]) -> Result<()> {
+    fn take_optimizer_state(&mut self, state: Vec<Tensor>) -> Result<()> {
         self.ensure_optimizer_state("load")?;
-        let (own, received) = (self.optimizer_state_names().len(), state.len());
-        if own == received {
-            return self.set_optimizer_state(state);
-        }
-        let untrained = received == 2 && state[0].len() == 1 && state[0].get_f64(0) == 0.0;
-        if untrained {
-            let mut whole = state.to_vec();
-            let slots = self.optimizer_state()?.into_iter().skip(2);
-            whole.extend(slots.map(|(_, zeros)| zeros));
+        let mut own = self.optimizer_state()?;
+        let received = state.len();
+        // The step, and the learning rate where it is a number.
+        let first = own.iter().take_while(|(name, _)| is_shared(name)).count();
+        let untrained = received == first && state[0].len() == 1 && state[0].get_f64(0) == 0.0;
+        if own.len() == received || untrained {
+            for ((_, kept), given) in own.iter_mut().zip(state) {
+                *kept = converted(given, kept.dtype())?;
+            }
+            let whole: Vec<Tensor> = own.into_iter().map(|(_, value)| value).collect();
             return self.set_optimizer_state(&whole);
         }
+        let own = own.len();
         self.warnings.push(format!(
             "the file's optimizer state is that of other parameters ({received} arrays, where this model's optimizer has \
              {own}), and is not used: training begins with a new one. This happens when layers are frozen or thawed after \
@@ -260,29 +257,24 @@ impl Model {
                 ));
             }
             for (parameter, (_, weight)) in node.parameters.iter().zip(layer.weights) {
-                all.push(as_dtype(parameter.dtype, weight)?);
+                all.push(converted(weight, parameter.dtype)?);
             }
         }
         Ok(all)
     }
 }
 
-/// The optimizer's iteration is i64 here, whatever integer a backend of Keras' keeps it in; all else is f32.
-fn as_kept(place: usize, value: Tensor) -> Result<Tensor> {
-    match place {
-        0 => as_dtype(DType::I64, value),
-        _ => as_dtype(DType::F32, value),
-    }
+fn is_shared(state: &str) -> bool {
+    [optimizers::ITERATION, optimizers::LEARNING_RATE].contains(&state)
 }
 
-/// The same numbers as i64, or else as f32.
-fn as_dtype(dtype: DType, value: Tensor) -> Result<Tensor> {
+/// An array of a file in the dtype in which it is kept here: backends of Keras' count in other integers.
+fn converted(value: Tensor, dtype: DType) -> Result<Tensor> {
+    let numbers = || value.to_f64().into_iter();
     Ok(match dtype {
-        same if same == value.dtype() => value,
-        DType::I64 => {
-            let numbers = value.to_f64().into_iter().map(|number| number as i64);
-            Tensor::from_i64(value.shape(), numbers.collect())?
-        }
+        dtype if dtype == value.dtype() => value,
+        DType::I64 => Tensor::from_i64(value.shape(), numbers().map(|v| v as i64).collect())?,
+        DType::I32 => Tensor::from_i32(value.shape(), numbers().map(|v| v as i32).collect())?,
         _ => value.to_f32(),
     })
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use danlu_graph::{DType, Dim};
 
 use super::{Model, Node};
+use crate::optimizers::{StateSpec, layout};
 
 /// The widths of Keras' columns on a terminal of 76 characters.
 const WIDTHS: [usize; 3] = [31, 22, 13];
@@ -56,7 +57,8 @@ impl Model {
         let trainable = self.count_trainable_parameters();
         let optimizer = match &self.compiled {
             Some(compiled) if compiled.has_state => {
-                2 + compiled.optimizer.slots().len() * trainable
+                let states = layout(&*compiled.optimizer, &self.trained());
+                states.iter().map(StateSpec::count).sum()
             }
             _ => 0,
         };

@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 
-use super::{Adam, Clipping, Optimizer, SGD};
+use super::{Optimizer, registry};
 use crate::config::{Arguments, Config, Described, described, keras_object, snake_case};
 use crate::{Error, Result};
 
-const NAMES: [&str; 2] = ["sgd", "adam"];
+/// Where the object of an optimizer in a file holds what Keras' optimizers have no argument for; Keras passes over it.
+const BEYOND_KERAS: &str = "danlu";
 
 pub(super) fn from_name(name: &str) -> Result<Box<dyn Optimizer>> {
     from_parts(name, Arguments::new(name, Config::new()))
@@ -19,7 +20,10 @@ pub(super) fn from_name(name: &str) -> Result<Box<dyn Optimizer>> {
 pub fn from_json(value: &Value) -> Result<Box<dyn Optimizer>> {
     match described("compile", "optimizer", value)? {
         Described::Name(name) => from_name(&name),
-        Described::Object(class, config) if value.get("class_name").is_some() => {
+        Described::Object(class, mut config) if value.get("class_name").is_some() => {
+            if let Some(Value::Object(beyond)) = value.get(BEYOND_KERAS) {
+                config.extend(beyond.clone());
+            }
             from_parts(&class.clone(), Arguments::from_file(class, config))
         }
         Described::Object(class, config) => {
@@ -29,105 +33,47 @@ pub fn from_json(value: &Value) -> Result<Box<dyn Optimizer>> {
 }
 
 fn from_parts(name: &str, mut arguments: Arguments) -> Result<Box<dyn Optimizer>> {
-    let known = snake_case(name);
-    if !NAMES.contains(&known.as_str()) {
-        return Err(Error::unknown("optimizer", name, NAMES));
-    }
-    let learning_rate = match arguments.take("learning_rate") {
-        None => None,
-        Some(Value::Number(number)) => number.as_f64(),
-        Some(Value::Object(_)) => {
-            let feature = "a learning rate schedule";
-            let advice = "give a number and change it with set_learning_rate";
-            return Err(Error::unsupported(arguments.owner(), feature, advice));
-        }
-        Some(other) => return Err(arguments.wrong("learning_rate", "a number", &other)),
-    };
-    let clipping = take_clipping(&mut arguments)?;
-    let optimizer: Box<dyn Optimizer> = if known == "sgd" {
-        Box::new(SGD {
-            learning_rate: learning_rate.unwrap_or(0.01),
-            momentum: arguments.number("momentum")?.unwrap_or(0.0),
-            nesterov: arguments.boolean("nesterov")?.unwrap_or(false),
-            clipping,
-        })
-    } else {
-        let adam = Adam {
-            learning_rate: learning_rate.unwrap_or(0.001),
-            beta_1: arguments.number("beta_1")?.unwrap_or(0.9),
-            beta_2: arguments.number("beta_2")?.unwrap_or(0.999),
-            epsilon: arguments.number("epsilon")?.unwrap_or(1e-7),
-            clipping,
+    let Some(make) = registry::find(name) else {
+        let names = super::names();
+        let names: Vec<String> = match name == name.to_lowercase() {
+            true => names.iter().map(|name| name.to_lowercase()).collect(),
+            false => names,
         };
-        arguments.unsupported("amsgrad", &[false.into()])?;
-        Box::new(adam)
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        return Err(Error::unknown("optimizer", name, names));
     };
-    arguments.take("name");
-    arguments.unsupported("weight_decay", &[0.0.into()])?;
-    arguments.unsupported("use_ema", &[false.into()])?;
-    // Both only count where use_ema is true.
-    arguments.take("ema_momentum");
-    arguments.take("ema_overwrite_frequency");
-    arguments.unsupported("loss_scale_factor", &[])?;
-    arguments.unsupported("gradient_accumulation_steps", &[])?;
-    if arguments.is_from_file() {
-        arguments.unsupported("jit_compile", &[true.into(), false.into()])?;
-        arguments.unsupported("is_legacy_optimizer", &[false.into()])?;
-    }
+    let optimizer = make(&mut arguments)?;
     arguments.finish()?;
     optimizer.check()?;
     Ok(optimizer)
 }
 
-fn take_clipping(arguments: &mut Arguments) -> Result<Clipping> {
-    let given: Vec<(&str, Clipping)> = [
-        ("clipnorm", Clipping::Norm as fn(f64) -> Clipping),
-        ("global_clipnorm", Clipping::GlobalNorm),
-        ("clipvalue", Clipping::Value),
-    ]
-    .into_iter()
-    .filter_map(|(name, make)| match arguments.number(name) {
-        Ok(None) => None,
-        Ok(Some(limit)) => Some(Ok((name, make(limit)))),
-        Err(error) => Some(Err(error)),
-    })
-    .collect::<Result<_>>()?;
-    match given.as_slice() {
-        [] => Ok(Clipping::None),
-        [(_, clipping)] => Ok(*clipping),
-        [(first, _), (second, _), ..] => Err(Error::argument(
-            arguments.owner(),
-            *first,
-            "the only way of clipping",
-            format!("`{second}` as well"),
-        )),
+/// As Keras writes it, with the learning rate of now where it is a number: f32, as Keras keeps it.
+pub fn to_json(optimizer: &dyn Optimizer, learning_rate: f64) -> Value {
+    let (class, options) = (optimizer.class_name(), optimizer.options());
+    let rate = match &options.learning_rate {
+        super::LearningRate::Constant(_) => super::LearningRate::Constant(learning_rate).to_json(),
+        schedule => schedule.to_json(),
+    };
+    let mut config = options.to_config(&file_name(optimizer), rate);
+    config.extend(optimizer.config());
+    let mut object = match registry::is_builtin(class) {
+        true => keras_object("keras.optimizers", class, config),
+        false => {
+            let mut object = keras_object("danlu", class, config);
+            object["registered_name"] = format!("danlu>{class}").into();
+            object
+        }
+    };
+    let beyond = options.beyond_keras();
+    if !beyond.is_empty() {
+        object[BEYOND_KERAS] = Value::Object(beyond);
     }
+    object
 }
 
-/// As Keras writes it, with the learning rate of now: f32, as Keras keeps it.
-pub fn to_json(optimizer: &dyn Optimizer, learning_rate: f64) -> Value {
-    let limit = |number: f64| Value::from(number);
-    let (mut norm, mut global, mut value) = (Value::Null, Value::Null, Value::Null);
-    match optimizer.clipping() {
-        Clipping::None => {}
-        Clipping::Norm(number) => norm = limit(number),
-        Clipping::GlobalNorm(number) => global = limit(number),
-        Clipping::Value(number) => value = limit(number),
-    }
-    let class = optimizer.class_name();
-    let mut config = crate::config! {
-        "name": class.to_lowercase(),
-        "learning_rate": f64::from(learning_rate as f32),
-        "weight_decay": null,
-        "clipnorm": norm,
-        "global_clipnorm": global,
-        "clipvalue": value,
-        "use_ema": false,
-        "ema_momentum": 0.99,
-        "ema_overwrite_frequency": null,
-        "loss_scale_factor": null,
-        "gradient_accumulation_steps": null,
-    };
-    config.extend(optimizer.config());
-    keras_object("keras.optimizers", class, config)
+/// The optimizer's name in files: the one that it was given, or its class in snake case.
+pub(crate) fn file_name(optimizer: &dyn Optimizer) -> String {
+    let given = optimizer.options().name.clone();
+    given.unwrap_or_else(|| snake_case(optimizer.class_name()))
 }

@@ -1,39 +1,104 @@
-//! Optimizers: how gradients change parameters. In order of increasing complexity: [`SGD`], [`Adam`].
+//! Optimizers: how gradients change parameters. One file per optimizer.
+//!
+//! In order of increasing complexity: [`SGD`], [`Adagrad`], [`RMSprop`], [`Lion`], [`Adam`], [`AdamW`], [`Adamax`], [`Nadam`],
+//! [`Adadelta`], [`Lamb`], [`Ftrl`], [`Adafactor`], [`Muon`]. All take what [`Options`] holds; a learning rate is a number or
+//! one of [`schedules`].
 
+mod adadelta;
+mod adafactor;
+mod adagrad;
 mod adam;
+mod adamax;
+mod adamw;
+mod apply;
+mod arithmetic;
 mod clipping;
+mod ftrl;
 mod json;
+mod lamb;
+mod lion;
+mod muon;
+mod nadam;
+mod options;
+mod rate;
+mod registry;
+mod rmsprop;
+pub mod schedules;
 mod sgd;
+mod state;
 
 use std::fmt::Debug;
 
 use danlu_graph::Value;
 
-use crate::{Config, Error, Result};
+use crate::{Arguments, Config, Error, Result};
 
+pub use adadelta::Adadelta;
+pub use adafactor::Adafactor;
+pub use adagrad::Adagrad;
 pub use adam::Adam;
+pub use adamax::Adamax;
+pub use adamw::AdamW;
+pub(crate) use apply::updates;
 pub use clipping::Clipping;
+pub use ftrl::Ftrl;
+pub(crate) use json::file_name;
+pub use json::{from_json, to_json};
+pub use lamb::Lamb;
+pub use lion::Lion;
+pub use muon::Muon;
+pub use nadam::Nadam;
+pub use options::Options;
+pub use rate::LearningRate;
+pub use registry::{names, register_optimizer};
+pub use rmsprop::RMSprop;
+pub use schedules::Schedule;
 pub use sgd::SGD;
+pub(crate) use state::{ITERATION, LEARNING_RATE, StateSpec, average_name, layout};
+pub use state::{Slot, Trained};
 
-/// A rule for changing parameters. Its state in the executor is `optimizer/iteration` (i64), `optimizer/learning_rate` (f32) and,
-/// for each parameter, f32 slots of the parameter's shape, `optimizer/<layer>/<parameter>/<slot>`.
+/// A rule for changing parameters. Its state in the executor is `optimizer/iteration` (i64), `optimizer/learning_rate` (f32,
+/// where the rate is a number), `optimizer/<layer>/<parameter>/<slot>` for each slot of a parameter, and `optimizer/<slot>` for
+/// what is kept once.
 pub trait Optimizer: Send + Debug + 'static {
     /// Keras' class name, such as `Adam`.
     fn class_name(&self) -> &str;
 
-    /// The arguments beside `name`, `learning_rate` and clipping, by Keras' names.
+    /// The optimizer that these arguments ask for: its own, and, with [`Options::take`], those that all share.
+    ///
+    /// # Errors
+    /// One is of another type.
+    fn from_config(arguments: &mut Arguments) -> Result<Self>
+    where
+        Self: Sized;
+
+    /// The arguments beside those of [`Options`], by Keras' names.
     fn config(&self) -> Config;
 
-    /// The learning rate to begin with.
-    fn learning_rate(&self) -> f64;
+    /// The arguments that all optimizers share.
+    fn options(&self) -> &Options;
 
-    /// What is done to gradients first.
-    fn clipping(&self) -> Clipping {
-        Clipping::None
+    /// What is kept for this parameter.
+    fn slots(&self, parameter: &Trained) -> Vec<Slot>;
+
+    /// What is kept once, not for each parameter.
+    fn shared_slots(&self) -> Vec<Slot> {
+        Vec::new()
     }
 
-    /// The names of what is kept for each parameter, in Keras' order.
-    fn slots(&self) -> &[&'static str];
+    /// The new values of [`shared_slots`](Self::shared_slots), before any parameter's.
+    ///
+    /// # Errors
+    /// An operation does not take these values.
+    fn begin(&self, step: &Step) -> Result<Vec<Value>> {
+        Ok(step.shared.clone())
+    }
+
+    /// How fast this parameter decays, where it is not excluded.
+    fn weight_decay(&self, parameter: &Trained) -> Option<f64> {
+        let _ = parameter;
+        self.options().weight_decay
+    }
 
     /// The parameter's and its slots' new values.
     ///
@@ -50,18 +115,23 @@ pub trait Optimizer: Send + Debug + 'static {
 
 /// What all updates of a step share.
 pub struct Step {
-    /// Steps before this one, i64 without axes.
+    /// Updates before this one, i64 without axes. Steps that only accumulate gradients do not count.
     pub iteration: Value,
-    /// f32 without axes.
-    pub learning_rate: Value,
+    /// What is kept once: the old values in [`Optimizer::begin`], then the new ones.
+    pub shared: Vec<Value>,
 }
 
-/// One parameter in a step: all f32 of the parameter's shape.
+/// One parameter in a step: value and gradient are f32 of its shape.
+#[derive(Clone)]
 pub struct Parameter {
-    /// Its value.
+    /// Which it is.
+    pub described: Trained,
+    /// Its value, after weight decay.
     pub value: Value,
     /// Its gradient, clipped.
     pub gradient: Value,
+    /// Its learning rate, f32 without axes.
+    pub learning_rate: Value,
     /// Its slots, in the order of [`Optimizer::slots`].
     pub slots: Vec<Value>,
 }
@@ -101,8 +171,6 @@ impl IntoOptimizer for &str {
     }
 }
 
-pub use json::{from_json, to_json};
-
 /// Fails unless a number is at least 0 and finite.
 pub(crate) fn check_rate(owner: &str, argument: &str, value: f64) -> Result<()> {
     if value.is_finite() && value >= 0.0 {
@@ -128,6 +196,15 @@ pub(crate) fn check_decay(owner: &str, argument: &str, value: f64) -> Result<()>
             "from 0 up to, without, 1",
             value,
         ))
+    }
+}
+
+/// Fails unless a number is finite.
+pub(crate) fn check_finite(owner: &str, argument: &str, value: f64) -> Result<()> {
+    if value.is_finite() {
+        Ok(())
+    } else {
+        Err(Error::argument(owner, argument, "a finite number", value))
     }
 }
 

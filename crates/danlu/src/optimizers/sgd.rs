@@ -1,7 +1,10 @@
 //! Stochastic gradient descent.
 
-use super::{Clipping, Optimizer, Parameter, Step, Update, check_decay, check_rate};
-use crate::{Config, Result, config};
+use super::options::{own_arguments, shared_arguments};
+use super::{
+    LearningRate, Optimizer, Options, Parameter, Slot, Step, Trained, Update, check_decay,
+};
+use crate::{Arguments, Config, Result, config};
 
 /// Gradient descent, with momentum and Nesterov's form of it (Keras' `SGD`). With a batch of all examples it is the full
 /// batch's gradient descent.
@@ -9,44 +12,30 @@ use crate::{Config, Result, config};
 /// `w -= lr g`; with momentum `m = mu m - lr g`, then `w += m`, or with Nesterov `w += mu m - lr g`.
 #[derive(Clone, Debug)]
 pub struct SGD {
-    pub(super) learning_rate: f64,
-    pub(super) momentum: f64,
-    pub(super) nesterov: bool,
-    pub(super) clipping: Clipping,
+    options: Options,
+    momentum: f64,
+    nesterov: bool,
 }
 
 impl SGD {
-    /// With this learning rate, without momentum.
-    pub fn new(learning_rate: f64) -> SGD {
+    /// With this learning rate and Keras' other defaults.
+    pub fn new(learning_rate: impl Into<LearningRate>) -> SGD {
         SGD {
-            learning_rate,
+            options: Options::new(learning_rate),
             momentum: 0.0,
             nesterov: false,
-            clipping: Clipping::None,
         }
     }
-
-    /// From 0 up to, without, 1. Default 0.
-    #[must_use]
-    pub fn momentum(mut self, momentum: f64) -> SGD {
-        self.momentum = momentum;
-        self
-    }
-
-    /// Whether the momentum looks ahead. Default `false`.
-    #[must_use]
-    pub fn nesterov(mut self, nesterov: bool) -> SGD {
-        self.nesterov = nesterov;
-        self
-    }
-
-    /// How gradients are cut. Default not at all.
-    #[must_use]
-    pub fn clipping(mut self, clipping: Clipping) -> SGD {
-        self.clipping = clipping;
-        self
-    }
 }
+
+shared_arguments!(SGD);
+
+own_arguments!(SGD {
+    /// From 0 up to, without, 1. Default 0.
+    momentum: f64,
+    /// Whether the momentum looks ahead. Default `false`.
+    nesterov: bool,
+});
 
 impl Default for SGD {
     /// A learning rate of 0.01.
@@ -59,24 +48,31 @@ impl Optimizer for SGD {
     fn class_name(&self) -> &str {
         "SGD"
     }
+    fn from_config(arguments: &mut Arguments) -> Result<SGD> {
+        let default = SGD::default();
+        Ok(SGD {
+            options: default.options.take(arguments)?,
+            momentum: arguments.number("momentum")?.unwrap_or(default.momentum),
+            nesterov: arguments.boolean("nesterov")?.unwrap_or(default.nesterov),
+        })
+    }
     fn config(&self) -> Config {
-        config! { "momentum": self.momentum, "nesterov": self.nesterov }
-    }
-    fn learning_rate(&self) -> f64 {
-        self.learning_rate
-    }
-    fn clipping(&self) -> Clipping {
-        self.clipping
-    }
-    fn slots(&self) -> &[&'static str] {
-        if self.momentum == 0.0 {
-            &[]
-        } else {
-            &["momentum"]
+        config! {
+            "momentum": self.momentum,
+            "nesterov": self.nesterov,
         }
     }
-    fn update(&self, step: &Step, parameter: &Parameter) -> Result<Update> {
-        let change = parameter.gradient.multiply(&step.learning_rate)?;
+    fn options(&self) -> &Options {
+        &self.options
+    }
+    fn slots(&self, parameter: &Trained) -> Vec<Slot> {
+        match self.momentum == 0.0 {
+            true => Vec::new(),
+            false => vec![Slot::new("momentum", &parameter.shape)],
+        }
+    }
+    fn update(&self, _: &Step, parameter: &Parameter) -> Result<Update> {
+        let change = parameter.gradient.multiply(&parameter.learning_rate)?;
         let Some(old) = parameter.slots.first() else {
             return Ok(Update {
                 value: parameter.value.subtract(&change)?,
@@ -96,8 +92,7 @@ impl Optimizer for SGD {
         })
     }
     fn check(&self) -> Result<()> {
-        check_rate("SGD", "learning_rate", self.learning_rate)?;
-        check_decay("SGD", "momentum", self.momentum)?;
-        self.clipping.check("SGD")
+        self.options.check("SGD")?;
+        check_decay("SGD", "momentum", self.momentum)
     }
 }

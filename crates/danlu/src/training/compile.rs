@@ -6,13 +6,12 @@ use danlu_graph::{DType, Graph, Shape, Tensor, Value};
 use crate::layers::Parameter;
 use crate::losses::{Expects, IntoLoss, Loss, OutputKind, output_kind};
 use crate::metrics::{IntoMetric, Metric};
-use crate::optimizers::{IntoOptimizer, Optimizer};
+use crate::optimizers::{
+    ITERATION, IntoOptimizer, LEARNING_RATE, LearningRate, Optimizer, Trained, average_name, layout,
+};
 use crate::{Error, Model, Result};
 
 use super::running::Running;
-
-pub(crate) const ITERATION: &str = "optimizer/iteration";
-pub(crate) const LEARNING_RATE: &str = "optimizer/learning_rate";
 
 /// What `compile` gave a model.
 pub(crate) struct Compiled {
@@ -20,7 +19,8 @@ pub(crate) struct Compiled {
     pub loss: Loss,
     pub metrics: Vec<Metric>,
     pub weighted_metrics: Vec<Metric>,
-    /// The learning rate of now, kept beside the executor's so that it can be read before there is any.
+    /// The learning rate of now where it is a number, kept beside the executor's so that it can be read before there is
+    /// any. Where it is a schedule, that of the first step.
     pub learning_rate: f64,
     /// Whether the optimizer's state is in the executor.
     pub has_state: bool,
@@ -81,7 +81,7 @@ impl Model {
             )
             .collect();
         let mut compiled = Compiled {
-            learning_rate: optimizer.learning_rate(),
+            learning_rate: optimizer.options().learning_rate.at(0)?,
             optimizer,
             loss,
             metrics,
@@ -100,7 +100,7 @@ impl Model {
         }
         compiled.running = Running::new(names);
         if let Some(example) = self.input_shape().filter(|_| !self.built) {
-            self.build_beside(&example, compiled.optimizer.slots().len())?;
+            self.build_beside(&example, Some(&*compiled.optimizer))?;
         }
         self.plans.clear(self.executor.as_deref_mut());
         self.remove_optimizer_state();
@@ -112,21 +112,33 @@ impl Model {
         Ok(())
     }
 
-    /// The learning rate, where the model is compiled.
+    /// The learning rate of the next step, where the model is compiled.
     pub fn learning_rate(&self) -> Option<f64> {
-        Some(self.compiled.as_ref()?.learning_rate)
+        let compiled = self.compiled.as_ref()?;
+        match &compiled.optimizer.options().learning_rate {
+            LearningRate::Constant(_) => Some(compiled.learning_rate),
+            schedule => schedule.at(self.iteration().ok()?).ok(),
+        }
     }
 
     /// Sets the learning rate, also in the middle of a training.
     ///
     /// # Errors
-    /// The model is not compiled, or the number is negative or not finite.
+    /// The model is not compiled, its learning rate is a schedule, or the number is negative or not finite.
     pub fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
         crate::optimizers::check_rate("set_learning_rate", "learning_rate", learning_rate)?;
         let compiled = self
             .compiled
             .as_mut()
             .ok_or_else(|| not_compiled("set_learning_rate"))?;
+        if let LearningRate::Schedule(schedule) = &compiled.optimizer.options().learning_rate {
+            return Err(Error::mismatch(
+                "set_learning_rate",
+                "an optimizer whose learning rate is a number",
+                format!("the schedule {}", schedule.class_name()),
+                "compile with a number as the learning rate to set it",
+            ));
+        }
         compiled.learning_rate = learning_rate;
         if compiled.has_state {
             let value = Tensor::scalar(learning_rate as f32);
@@ -167,8 +179,8 @@ impl Model {
             .unwrap_or_default()
     }
 
-    /// The optimizer's state with its names, in Keras' order: iteration (i64), learning rate, then the slots of each
-    /// trained parameter. Empty where nothing was trained yet.
+    /// The optimizer's state with its names, in Keras' order: iteration (i64), learning rate where it is a number, then
+    /// what is kept for each trained parameter. Empty where nothing was trained yet.
     ///
     /// # Errors
     /// The executor cannot give it.
@@ -209,9 +221,11 @@ impl Model {
         for (name, value) in names.iter().zip(state) {
             executor.write_state(name, value)?;
         }
-        let rate = state[1].get_f64(0);
-        if let Some(compiled) = &mut self.compiled {
-            compiled.learning_rate = rate;
+        if let (Some(compiled), Some(place)) = (
+            &mut self.compiled,
+            names.iter().position(|name| name == LEARNING_RATE),
+        ) {
+            compiled.learning_rate = state[place].get_f64(0);
         }
         Ok(())
     }
@@ -237,11 +251,14 @@ impl Model {
         self.set_optimizer_state(&ordered)
     }
 
-    /// The parameters that training changes: their state's name and shape.
-    pub(super) fn trained(&self) -> Vec<(String, Vec<usize>)> {
+    /// The parameters that training changes.
+    pub(crate) fn trained(&self) -> Vec<Trained> {
         let parameters = self.trained_parameters().into_iter();
         parameters
-            .map(|(name, p)| (name, p.shape.clone()))
+            .map(|(name, p)| Trained {
+                name,
+                shape: p.shape.clone(),
+            })
             .collect()
     }
 
@@ -256,12 +273,8 @@ impl Model {
         let Some(compiled) = self.compiled.as_ref().filter(|compiled| compiled.has_state) else {
             return Vec::new();
         };
-        let mut names = vec![ITERATION.to_owned(), LEARNING_RATE.to_owned()];
-        for (parameter, _) in self.trained() {
-            let slots = compiled.optimizer.slots().iter();
-            names.extend(slots.map(|slot| slot_name(&parameter, slot)));
-        }
-        names
+        let states = layout(&*compiled.optimizer, &self.trained());
+        states.into_iter().map(|state| state.name).collect()
     }
 
     pub(crate) fn ensure_optimizer_state(&mut self, action: &'static str) -> Result<()> {
@@ -272,16 +285,34 @@ impl Model {
         let Some(executor) = self.executor.as_deref_mut().filter(|_| !compiled.has_state) else {
             return Ok(());
         };
-        executor.create_state(ITERATION, &Tensor::from_i64(&[], vec![0])?)?;
-        let rate = Tensor::scalar(compiled.learning_rate as f32);
-        executor.create_state(LEARNING_RATE, &rate)?;
-        for (parameter, shape) in trained {
-            for slot in compiled.optimizer.slots() {
-                let zeros = Tensor::zeros(&shape, DType::F32)?;
-                executor.create_state(&slot_name(&parameter, slot), &zeros)?;
-            }
+        for state in layout(&*compiled.optimizer, &trained) {
+            let start = match state.name == LEARNING_RATE {
+                true => Tensor::scalar(compiled.learning_rate as f32),
+                false => state.start()?,
+            };
+            executor.create_state(&state.name, &start)?;
         }
         compiled.has_state = true;
+        Ok(())
+    }
+
+    /// Puts the moving averages of the parameters in their place, where the optimizer keeps any (`use_ema`), as `fit` does
+    /// when it ends.
+    ///
+    /// # Errors
+    /// The executor cannot give or take a state.
+    pub(super) fn take_averages(&mut self) -> Result<()> {
+        let averages =
+            |compiled: &Compiled| compiled.has_state && compiled.optimizer.options().use_ema;
+        if !self.compiled.as_ref().is_some_and(averages) {
+            return Ok(());
+        }
+        let trained = self.trained();
+        let executor = self.executor()?;
+        for parameter in trained {
+            let average = executor.read_state(&average_name(&parameter.name))?;
+            executor.write_state(&parameter.name, &average)?;
+        }
         Ok(())
     }
 
@@ -378,10 +409,6 @@ fn behind_movement(output: &Value) -> OutputKind {
 
 fn describe(tensor: &Tensor) -> String {
     format!("{} {:?}", tensor.dtype(), tensor.shape())
-}
-
-pub(super) fn slot_name(parameter: &str, slot: &str) -> String {
-    format!("optimizer/{parameter}/{slot}")
 }
 
 /// An error about a model without a loss.

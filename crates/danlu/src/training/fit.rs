@@ -136,6 +136,8 @@ impl Model {
 
     fn run_epochs(&mut self, mut run: Run, observer: &mut dyn Observer) -> Result<History> {
         let mut history = History::default();
+        // In the middle of an epoch: such a training is to be gone on with, so averages do not take the parameters' place.
+        let mut interrupted = false;
         for warning in &self.warnings {
             observer.on_warning(warning);
         }
@@ -157,6 +159,7 @@ impl Model {
             let control = self.train_epoch(&mut run, epoch, observer)?;
             if control == Control::Stop {
                 history.stopped = true;
+                interrupted = true;
                 break;
             }
             let mut values = self.running_logs().values.to_vec();
@@ -168,6 +171,7 @@ impl Model {
                 values.extend_from_slice(self.running_logs().values);
             }
             if control == Control::Stop {
+                interrupted = true;
                 // A validation that was cut short says nothing.
                 values.truncate(plain);
             }
@@ -187,6 +191,9 @@ impl Model {
                 history.stopped = epoch + 1 < run.epochs;
                 break;
             }
+        }
+        if !interrupted {
+            self.take_averages()?;
         }
         observer.on_train_end(&history);
         Ok(history)

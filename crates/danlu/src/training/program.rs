@@ -1,14 +1,12 @@
 //! The programs of a model: a training step, a test step, a prediction.
 
-use danlu_graph::{DType, Dim, Graph, Program, Shape, Tensor, Value, gradients};
+use danlu_graph::{DType, Dim, Graph, Program, Shape, Value, gradients};
 
 use crate::layers::{Effects, RandomInputs};
 use crate::losses::broadcast_weights;
 use crate::metrics::Metric;
-use crate::optimizers::{Parameter, Step};
+use crate::optimizers::{self, ITERATION};
 use crate::{Error, Model, Result};
-
-use super::compile::{ITERATION, LEARNING_RATE, slot_name};
 
 /// The path of what makes the optimizer's new values: `optimizer`, then the parameter's layer and name.
 pub(super) const OPTIMIZER: &str = "optimizer";
@@ -178,39 +176,26 @@ impl Model {
 
     fn add_updates(&self, graph: &Graph, loss: &Value) -> Result<Vec<(String, Value)>> {
         let optimizer = &self.require_compiled("fit")?.optimizer;
-        let trained = self.trained_parameters();
+        let trained = self.trained();
         let values: Vec<Value> = trained
             .iter()
-            .map(|(name, p)| Ok(graph.state(name, &p.shape, DType::F32)?))
+            .map(|parameter| Ok(graph.state(&parameter.name, &parameter.shape, DType::F32)?))
             .collect::<Result<_>>()?;
         let with_respect_to: Vec<&Value> = values.iter().collect();
-        let raw = gradients(loss, &with_respect_to)?;
-        let clipped = optimizer.clipping().apply(&raw)?;
-        let step = Step {
-            iteration: graph.state(ITERATION, &[], DType::I64)?,
-            learning_rate: graph.state(LEARNING_RATE, &[], DType::F32)?,
+        let loss = match optimizer.options().loss_scale_factor {
+            Some(scale) => loss.multiply_scalar(scale)?,
+            None => loss.clone(),
         };
-        let one = graph.constant(Tensor::from_i64(&[], vec![1])?)?;
-        let mut updates = vec![(ITERATION.to_owned(), step.iteration.add(&one)?)];
-        for (((name, declared), value), gradient) in trained.iter().zip(values).zip(clipped) {
-            let names = optimizer.slots().iter().map(|slot| slot_name(name, slot));
-            let names: Vec<String> = names.collect();
-            let slots = names
-                .iter()
-                .map(|slot| Ok(graph.state(slot, &declared.shape, DType::F32)?))
-                .collect::<Result<_>>()?;
-            let parameter = Parameter {
-                value,
-                gradient,
-                slots,
+        let raw = gradients(&loss, &with_respect_to)?;
+        let mut updates = optimizers::updates(&**optimizer, graph, &trained, &values, &raw)?;
+        // As in Keras, after all that the optimizer does.
+        for (name, declared) in self.trained_parameters() {
+            let Some(constraint) = &declared.constraint else {
+                continue;
             };
-            let update = graph.scope(name, || optimizer.update(&step, &parameter))?;
-            let value = match &declared.constraint {
-                Some(constraint) => graph.scope(name, || constraint.apply(&update.value))?,
-                None => update.value,
-            };
-            updates.push((name.clone(), value));
-            updates.extend(names.into_iter().zip(update.slots));
+            for (_, value) in updates.iter_mut().filter(|(state, _)| *state == name) {
+                *value = graph.scope(&name, || constraint.apply(value))?;
+            }
         }
         Ok(updates)
     }
