@@ -6,8 +6,13 @@ pub use danlu_graph::{DType, Tensor};
 pub use crate::activations::Activation;
 pub use crate::initializers::Initializer;
 pub use crate::layers::{
-    ActivationLayer, AveragePooling2D, Conv2D, Dense, Dropout, Flatten, Input, Layer, LayerSpec,
-    MaxPooling2D, Padding, Rescaling, Reshape,
+    ActivationLayer, AlphaDropout, AveragePooling1D, AveragePooling2D, AveragePooling3D, Conv2D,
+    Cropping1D, Cropping2D, Cropping3D, Dense, Dropout, ELU, Flatten, GaussianDropout,
+    GaussianNoise, GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D,
+    GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D, Identity, Input, Layer, LayerSpec,
+    LeakyReLU, MaxPooling1D, MaxPooling2D, MaxPooling3D, Padding, Permute, ReLU, RepeatVector,
+    Rescaling, Reshape, Softmax, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D,
+    UpSampling1D, UpSampling2D, UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
 };
 pub use crate::losses::{
     BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanAbsoluteError, MeanSquaredError,

@@ -105,7 +105,7 @@ impl Layer for Dense {
     fn config(&self) -> Config {
         config! {
             "units": self.units,
-            "activation": self.activation.name(),
+            "activation": self.activation.to_json(),
             "use_bias": self.use_bias,
             "kernel_initializer": self.kernel_initializer.to_json(),
             "bias_initializer": self.bias_initializer.to_json(),

@@ -36,19 +36,34 @@
 //! ```
 
 mod activation;
-mod average_pooling2d;
+mod alpha_dropout;
 mod context;
 mod conv2d;
+mod cropping;
 mod dense;
 mod dropout;
+mod elu;
 mod flatten;
+mod gaussian_dropout;
+mod gaussian_noise;
+mod global_pooling;
+mod identity;
 mod input;
-mod max_pooling2d;
+mod leaky_relu;
 mod padding;
+mod permute;
+mod pooling;
 mod registry;
+mod relu;
+mod repeat_vector;
 mod rescaling;
 mod reshape;
+mod sizes;
+mod softmax;
+mod spatial_dropout;
 mod spec;
+mod up_sampling;
+mod zero_padding;
 
 use std::fmt::Debug;
 
@@ -57,21 +72,38 @@ use danlu_graph::{Shape, Value};
 use crate::{Arguments, Config, Result};
 
 pub use activation::Activation as ActivationLayer;
-pub use average_pooling2d::AveragePooling2D;
+pub use alpha_dropout::AlphaDropout;
 pub(crate) use context::state_name;
 pub use context::{BuildContext, CallContext, Parameter, RandomInputs};
 pub use conv2d::Conv2D;
+pub use cropping::{Cropping1D, Cropping2D, Cropping3D};
 pub use dense::Dense;
 pub use dropout::Dropout;
+pub use elu::ELU;
 pub use flatten::Flatten;
+pub use gaussian_dropout::GaussianDropout;
+pub use gaussian_noise::GaussianNoise;
+pub use global_pooling::{GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D};
+pub use global_pooling::{GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D};
+pub use identity::Identity;
 pub use input::Input;
-pub use max_pooling2d::MaxPooling2D;
+pub use leaky_relu::LeakyReLU;
 pub use padding::Padding;
+pub use permute::Permute;
+pub use pooling::{AveragePooling1D, AveragePooling2D, AveragePooling3D};
+pub use pooling::{MaxPooling1D, MaxPooling2D, MaxPooling3D};
 pub(crate) use registry::{is_builtin, make};
 pub use registry::{layer_names, register_layer};
+pub use relu::ReLU;
+pub use repeat_vector::RepeatVector;
 pub use rescaling::Rescaling;
 pub use reshape::Reshape;
+pub use sizes::{Amounts, Sizes};
+pub use softmax::Softmax;
+pub use spatial_dropout::{SpatialDropout1D, SpatialDropout2D, SpatialDropout3D};
 pub use spec::LayerSpec;
+pub use up_sampling::{Interpolation, UpSampling1D, UpSampling2D, UpSampling3D};
+pub use zero_padding::{ZeroPadding1D, ZeroPadding2D, ZeroPadding3D};
 
 /// A piece of a model: it declares parameters, and computes values from values with graph operations.
 pub trait Layer: Send + Debug + 'static {
@@ -125,3 +157,5 @@ pub trait Layer: Send + Debug + 'static {
 
 #[cfg(test)]
 pub(crate) mod harness;
+#[cfg(test)]
+mod tests;
