@@ -139,23 +139,38 @@ impl Arguments {
     /// # Errors
     /// It is something else.
     pub fn pair(&mut self, argument: &str) -> Result<Option<[usize; 2]>> {
+        self.sizes(argument)
+    }
+
+    /// One whole number of at least 1 for all of `N` axes, or one for each.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn sizes<const N: usize>(&mut self, argument: &str) -> Result<Option<[usize; N]>> {
         let Some(value) = self.take(argument) else {
             return Ok(None);
         };
         let sizes = value
             .as_array()
             .map_or(std::slice::from_ref(&value), Vec::as_slice);
-        let pair = match (value.is_array(), sizes) {
-            (false, [size]) => as_positive(size).map(|size| [size; 2]),
-            (true, [rows, columns]) => as_positive(rows).zip(as_positive(columns)).map(Into::into),
+        let all: Option<Vec<usize>> = sizes.iter().map(as_positive).collect();
+        let result = all.and_then(|all| match (value.is_array(), all.as_slice()) {
+            (false, &[size]) => Some([size; N]),
+            (true, all) => <[usize; N]>::try_from(all).ok(),
             _ => None,
+        });
+        let limit = match sizes.len() <= N && sizes.iter().any(is_too_large) {
+            true => "a whole number of at most 2147483647",
+            false => "a whole number of at least 1",
         };
-        let expected = match sizes.len() <= 2 && sizes.iter().any(is_too_large) {
-            true => "a whole number of at most 2147483647, or two of them",
-            false => "a whole number of at least 1, or two of them",
+        let list = match N {
+            1 => "a list of one",
+            2 => "two of them",
+            _ => "three of them",
         };
-        let pair = pair.ok_or_else(|| self.wrong(argument, expected, &value))?;
-        Ok(Some(pair))
+        let expected = format!("{limit}, or {list}");
+        let result = result.ok_or_else(|| self.wrong(argument, &expected, &value))?;
+        Ok(Some(result))
     }
 
     /// Whole numbers.

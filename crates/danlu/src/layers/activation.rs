@@ -36,7 +36,7 @@ impl Layer for Activation {
     }
 
     fn config(&self) -> Config {
-        config! { "activation": self.activation.name() }
+        config! { "activation": self.activation.to_json() }
     }
 
     fn from_config(arguments: &mut Arguments) -> Result<Activation> {

@@ -370,6 +370,25 @@ impl CallContext<'_> {
     }
 }
 
+impl CallContext<'_> {
+    /// Normal numbers of mean 0 and standard deviation 1, f32 of this shape, keyed as [`random_uniform`](Self::random_uniform)
+    /// is (Box and Muller 1958; at most 5.8 from 0, since uniform numbers are multiples of 2^-24).
+    ///
+    /// # Errors
+    /// The layer is not called in training.
+    pub fn random_normal(&self, shape: &Shape, seed: Option<i64>) -> Result<Value> {
+        // From 0 up to 1 becomes from above 0 up to 1, of which there is a logarithm.
+        let radius = self
+            .random_uniform(shape, seed)?
+            .negate()?
+            .add_scalar(1.0)?;
+        let radius = radius.log()?.multiply_scalar(-2.0)?.sqrt()?;
+        let turn = self.random_uniform(shape, seed)?;
+        let turn = turn.multiply_scalar(2.0 * std::f64::consts::PI)?.cos()?;
+        Ok(radius.multiply(&turn)?)
+    }
+}
+
 /// The name of a parameter's state in the executor.
 pub(crate) fn state_name(path: &str, parameter: &str) -> String {
     format!("{path}/{parameter}")

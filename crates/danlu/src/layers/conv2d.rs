@@ -187,7 +187,7 @@ impl Layer for Conv2D {
             "data_format": "channels_last",
             "dilation_rate": self.dilation_rate,
             "groups": self.groups,
-            "activation": self.activation.name(),
+            "activation": self.activation.to_json(),
             "use_bias": self.use_bias,
             "activity_regularizer": null,
         };

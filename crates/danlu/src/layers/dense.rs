@@ -93,7 +93,7 @@ impl Layer for Dense {
     fn config(&self) -> Config {
         let mut config = config! {
             "units": self.units,
-            "activation": self.activation.name(),
+            "activation": self.activation.to_json(),
             "use_bias": self.use_bias,
         };
         ParameterOptions::write(

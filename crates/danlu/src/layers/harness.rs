@@ -48,6 +48,16 @@ pub fn call_in_training(layer: impl Layer, example: &[usize], step: i64) -> Tens
     outputs.remove(0)
 }
 
+/// The mean and standard deviation of these numbers.
+pub fn mean_and_deviation(values: &[f32]) -> (f64, f64) {
+    let count = values.len() as f64;
+    let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / count;
+    let squares = values
+        .iter()
+        .map(|&value| (f64::from(value) - mean).powi(2));
+    (mean, (squares.sum::<f64>() / count).sqrt())
+}
+
 fn config_survives(layer: &dyn Layer) {
     let class = layer.class_name();
     let again = LayerSpec::from_arguments(class, layer.config()).unwrap();

@@ -38,27 +38,42 @@
 mod activation;
 mod activity_regularization;
 mod affine;
-mod average_pooling2d;
+mod alpha_dropout;
 mod batch_normalization;
 mod context;
 mod conv2d;
+mod cropping;
 mod dense;
 mod dropout;
+mod elu;
 mod flatten;
+mod gaussian_dropout;
+mod gaussian_noise;
+mod global_pooling;
 mod group_normalization;
+mod identity;
 mod input;
 mod layer_normalization;
-mod max_pooling2d;
+mod leaky_relu;
 mod normalization;
 mod padding;
 mod parameters;
+mod permute;
+mod pooling;
 mod prelu;
 mod registry;
+mod relu;
+mod repeat_vector;
 mod rescaling;
 mod reshape;
 mod rms_normalization;
+mod sizes;
+mod softmax;
+mod spatial_dropout;
 mod spec;
 mod unit_normalization;
+mod up_sampling;
+mod zero_padding;
 
 use std::fmt::Debug;
 
@@ -70,29 +85,46 @@ use crate::{Arguments, Config, Result};
 
 pub use activation::Activation as ActivationLayer;
 pub use activity_regularization::ActivityRegularization;
-pub use average_pooling2d::AveragePooling2D;
+pub use alpha_dropout::AlphaDropout;
 pub use batch_normalization::BatchNormalization;
 pub use context::{BuildContext, CallContext, Parameter, RandomInputs};
 pub(crate) use context::{Effects, state_name};
 pub use conv2d::Conv2D;
+pub use cropping::{Cropping1D, Cropping2D, Cropping3D};
 pub use dense::Dense;
 pub use dropout::Dropout;
+pub use elu::ELU;
 pub use flatten::Flatten;
+pub use gaussian_dropout::GaussianDropout;
+pub use gaussian_noise::GaussianNoise;
+pub use global_pooling::{GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D};
+pub use global_pooling::{GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D};
 pub use group_normalization::GroupNormalization;
+pub use identity::Identity;
 pub use input::Input;
 pub use layer_normalization::LayerNormalization;
-pub use max_pooling2d::MaxPooling2D;
+pub use leaky_relu::LeakyReLU;
 pub use normalization::Normalization;
 pub use padding::Padding;
 pub use parameters::ParameterOptions;
+pub use permute::Permute;
+pub use pooling::{AveragePooling1D, AveragePooling2D, AveragePooling3D};
+pub use pooling::{MaxPooling1D, MaxPooling2D, MaxPooling3D};
 pub use prelu::PReLU;
 pub(crate) use registry::{is_builtin, make};
 pub use registry::{layer_names, register_layer};
+pub use relu::ReLU;
+pub use repeat_vector::RepeatVector;
 pub use rescaling::Rescaling;
 pub use reshape::Reshape;
 pub use rms_normalization::RMSNormalization;
+pub use sizes::{Amounts, Sizes};
+pub use softmax::Softmax;
+pub use spatial_dropout::{SpatialDropout1D, SpatialDropout2D, SpatialDropout3D};
 pub use spec::LayerSpec;
 pub use unit_normalization::UnitNormalization;
+pub use up_sampling::{Interpolation, UpSampling1D, UpSampling2D, UpSampling3D};
+pub use zero_padding::{ZeroPadding1D, ZeroPadding2D, ZeroPadding3D};
 
 /// A piece of a model: it declares parameters, and computes values from values with graph operations.
 pub trait Layer: Send + Debug + 'static {
@@ -154,3 +186,5 @@ pub trait Layer: Send + Debug + 'static {
 
 #[cfg(test)]
 pub(crate) mod harness;
+#[cfg(test)]
+mod tests;

@@ -4,9 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::{OnceLock, PoisonError, RwLock};
 
 use super::{
-    ActivationLayer, ActivityRegularization, AveragePooling2D, BatchNormalization, Conv2D, Dense,
-    Dropout, Flatten, GroupNormalization, Input, Layer, LayerNormalization, MaxPooling2D,
-    Normalization, PReLU, RMSNormalization, Rescaling, Reshape, UnitNormalization,
+    ActivationLayer, ActivityRegularization, AlphaDropout, AveragePooling1D, AveragePooling2D,
+    AveragePooling3D, BatchNormalization, Conv2D, Cropping1D, Cropping2D, Cropping3D, Dense,
+    Dropout, ELU, Flatten, GaussianDropout, GaussianNoise, GlobalAveragePooling1D,
+    GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D,
+    GlobalMaxPooling3D, GroupNormalization, Identity, Input, Layer, LayerNormalization, LeakyReLU,
+    MaxPooling1D, MaxPooling2D, MaxPooling3D, Normalization, PReLU, Permute, RMSNormalization,
+    ReLU, RepeatVector, Rescaling, Reshape, Softmax, SpatialDropout1D, SpatialDropout2D,
+    SpatialDropout3D, UnitNormalization, UpSampling1D, UpSampling2D, UpSampling3D, ZeroPadding1D,
+    ZeroPadding2D, ZeroPadding3D,
 };
 use crate::{Arguments, Error, Result};
 
@@ -25,30 +31,71 @@ fn make_boxed<L: Layer>(arguments: &mut Arguments) -> Result<Box<dyn Layer>> {
 fn registry() -> &'static RwLock<BTreeMap<String, Entry>> {
     static REGISTRY: OnceLock<RwLock<BTreeMap<String, Entry>>> = OnceLock::new();
     REGISTRY.get_or_init(|| {
-        let builtin: [(&str, Make); 18] = [
-            ("InputLayer", make_boxed::<Input>),
-            ("Dense", make_boxed::<Dense>),
-            ("Conv2D", make_boxed::<Conv2D>),
-            ("MaxPooling2D", make_boxed::<MaxPooling2D>),
-            ("AveragePooling2D", make_boxed::<AveragePooling2D>),
-            ("Flatten", make_boxed::<Flatten>),
-            ("Reshape", make_boxed::<Reshape>),
+        let builtin: &[(&str, Make)] = &[
             ("Activation", make_boxed::<ActivationLayer>),
             (
                 "ActivityRegularization",
                 make_boxed::<ActivityRegularization>,
             ),
+            ("AlphaDropout", make_boxed::<AlphaDropout>),
+            ("AveragePooling1D", make_boxed::<AveragePooling1D>),
+            ("AveragePooling2D", make_boxed::<AveragePooling2D>),
+            ("AveragePooling3D", make_boxed::<AveragePooling3D>),
             ("BatchNormalization", make_boxed::<BatchNormalization>),
+            ("Conv2D", make_boxed::<Conv2D>),
+            ("Cropping1D", make_boxed::<Cropping1D>),
+            ("Cropping2D", make_boxed::<Cropping2D>),
+            ("Cropping3D", make_boxed::<Cropping3D>),
+            ("Dense", make_boxed::<Dense>),
+            ("Dropout", make_boxed::<Dropout>),
+            ("ELU", make_boxed::<ELU>),
+            ("Flatten", make_boxed::<Flatten>),
+            ("GaussianDropout", make_boxed::<GaussianDropout>),
+            ("GaussianNoise", make_boxed::<GaussianNoise>),
+            (
+                "GlobalAveragePooling1D",
+                make_boxed::<GlobalAveragePooling1D>,
+            ),
+            (
+                "GlobalAveragePooling2D",
+                make_boxed::<GlobalAveragePooling2D>,
+            ),
+            (
+                "GlobalAveragePooling3D",
+                make_boxed::<GlobalAveragePooling3D>,
+            ),
+            ("GlobalMaxPooling1D", make_boxed::<GlobalMaxPooling1D>),
+            ("GlobalMaxPooling2D", make_boxed::<GlobalMaxPooling2D>),
+            ("GlobalMaxPooling3D", make_boxed::<GlobalMaxPooling3D>),
             ("GroupNormalization", make_boxed::<GroupNormalization>),
+            ("Identity", make_boxed::<Identity>),
+            ("InputLayer", make_boxed::<Input>),
             ("LayerNormalization", make_boxed::<LayerNormalization>),
+            ("LeakyReLU", make_boxed::<LeakyReLU>),
+            ("MaxPooling1D", make_boxed::<MaxPooling1D>),
+            ("MaxPooling2D", make_boxed::<MaxPooling2D>),
+            ("MaxPooling3D", make_boxed::<MaxPooling3D>),
             ("Normalization", make_boxed::<Normalization>),
             ("PReLU", make_boxed::<PReLU>),
+            ("Permute", make_boxed::<Permute>),
             ("RMSNormalization", make_boxed::<RMSNormalization>),
-            ("UnitNormalization", make_boxed::<UnitNormalization>),
-            ("Dropout", make_boxed::<Dropout>),
+            ("ReLU", make_boxed::<ReLU>),
+            ("RepeatVector", make_boxed::<RepeatVector>),
             ("Rescaling", make_boxed::<Rescaling>),
+            ("Reshape", make_boxed::<Reshape>),
+            ("Softmax", make_boxed::<Softmax>),
+            ("SpatialDropout1D", make_boxed::<SpatialDropout1D>),
+            ("SpatialDropout2D", make_boxed::<SpatialDropout2D>),
+            ("SpatialDropout3D", make_boxed::<SpatialDropout3D>),
+            ("UnitNormalization", make_boxed::<UnitNormalization>),
+            ("UpSampling1D", make_boxed::<UpSampling1D>),
+            ("UpSampling2D", make_boxed::<UpSampling2D>),
+            ("UpSampling3D", make_boxed::<UpSampling3D>),
+            ("ZeroPadding1D", make_boxed::<ZeroPadding1D>),
+            ("ZeroPadding2D", make_boxed::<ZeroPadding2D>),
+            ("ZeroPadding3D", make_boxed::<ZeroPadding3D>),
         ];
-        let entries = builtin.into_iter().map(|(name, make)| {
+        let entries = builtin.iter().map(|&(name, make)| {
             let builtin = true;
             (name.to_owned(), Entry { make, builtin })
         });

@@ -199,7 +199,10 @@ fn layer_to_keras(node: &Node) -> Value {
     let mut config = Config::new();
     config.insert("name".to_owned(), json!(node.name));
     if node.layer.input_shape().is_none() {
-        config.insert("trainable".to_owned(), json!(node.trainable));
+        // The constructors of these classes of Keras' take no `trainable`, and they have nothing that is trained.
+        if !(builtin && class.starts_with("SpatialDropout")) {
+            config.insert("trainable".to_owned(), json!(node.trainable));
+        }
         config.insert("dtype".to_owned(), float32());
     }
     config.extend(node.layer.config());

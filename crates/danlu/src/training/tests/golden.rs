@@ -1,6 +1,6 @@
 //! Trainings that Keras did.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::golden::{assert_near, assert_tensor, list, load, sizes, tensor, tensors, text};
 use crate::losses::Loss;
@@ -184,59 +184,6 @@ fn the_validation_part_begins_where_keras_begins_it() {
         match case["first_validation"].as_u64() {
             Some(first) => assert_eq!(parts.unwrap().0.len(), first as usize, "{case}"),
             None => assert!(parts.is_err(), "{case}"),
-        }
-    }
-}
-
-#[test]
-fn layers_compute_what_keras_computes() {
-    let golden = load("layers");
-    for case in list(&golden, "cases") {
-        let name = text(case, "name");
-        let mut arguments = crate::golden::config(&case["config"]);
-        arguments.insert("name".to_owned(), json!("it"));
-        let layers = [
-            (
-                "Input".to_owned(),
-                config! { "shape": sizes(&case["input_shape"]) },
-            ),
-            (text(case, "layer").to_owned(), arguments),
-        ];
-        let mut model = Model::from_layers(layers).unwrap();
-        model.build().unwrap();
-        assert_eq!(
-            model.output_shape().unwrap(),
-            sizes(&case["output_shape"]),
-            "{name}"
-        );
-        assert_eq!(
-            model.count_parameters() as u64,
-            case["parameters"].as_u64().unwrap(),
-            "{name}"
-        );
-        model
-            .set_layer_weights("it", &tensors(&case["weights"]))
-            .unwrap();
-        let found = model
-            .predict(tensor(&case["input"]), PredictOptions::new())
-            .unwrap();
-        assert_tensor(name, &found, &tensor(&case["output"]), 1e-5);
-    }
-    let more = load("parameters");
-    let defaults = [&golden, &more].map(|file| file["default_configs"].as_object().unwrap());
-    for (class, config) in defaults.into_iter().flatten() {
-        let config = crate::golden::config(config);
-        let spec = crate::layers::LayerSpec::from_file(class, config.clone()).unwrap();
-        for (argument, value) in spec.layer.config() {
-            let same = match (value.as_f64(), config[&argument].as_f64()) {
-                (Some(a), Some(b)) => a == b,
-                _ => value == config[&argument],
-            };
-            assert!(
-                same,
-                "{class}: {argument} is {value}, in Keras {}",
-                config[&argument]
-            );
         }
     }
 }
