@@ -34,6 +34,8 @@ pub enum Command {
     Bench(BenchArguments),
     /// List the built-in recipes, or show one
     Recipes(RecipesArguments),
+    /// List the layers that recipes can name, or show one with its arguments
+    Layers(LayersArguments),
 }
 
 /// Where a command runs.
@@ -252,6 +254,16 @@ pub struct OperationArguments {
         conflicts_with = "subject"
     )]
     pub axes: Vec<usize>,
+}
+
+/// `danlu layers`
+#[derive(Debug, Args)]
+pub struct LayersArguments {
+    /// A layer's type, such as Conv2D [default: list all]
+    pub name: Option<String>,
+    /// Print one JSON object (or list) on standard output and nothing else there
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `danlu recipes`

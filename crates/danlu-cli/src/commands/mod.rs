@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod convert;
 pub mod evaluate;
+pub mod layers;
 pub mod predict;
 pub mod recipes;
 pub mod summary;
