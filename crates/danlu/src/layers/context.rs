@@ -163,6 +163,7 @@ impl BuildContext {
     }
 
     fn add(&mut self, parameter: Parameter) -> Result<()> {
+        parameter.initializer.check()?;
         let name = &parameter.name;
         if self.parameters.iter().any(|other| other.name == *name) {
             return Err(Error::mismatch(

@@ -149,6 +149,7 @@ fn models_of_keras_predict_and_train_on_as_in_keras() {
         "categorical",
         "dropout",
         "lazy",
+        "normalized",
         "uncompiled",
     ] {
         for extension in ["keras", "h5"] {
