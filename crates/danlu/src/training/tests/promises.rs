@@ -406,7 +406,7 @@ fn mangled_configs_are_errors() {
         }
     }
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/keras_files");
-    for name in ["article", "convolutions", "pooling"] {
+    for name in ["article", "convolutions", "normalized", "pooling"] {
         let file = crate::files::read(format!("{folder}/{name}.keras")).unwrap();
         let whole = json!({ "config": file.config, "compile": file.compile_config });
         let mut found = Vec::new();
