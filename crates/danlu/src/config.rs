@@ -178,6 +178,22 @@ impl Arguments {
         })
     }
 
+    /// Axes: one whole number, or a list of them.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn axes(&mut self, argument: &str) -> Result<Option<Vec<isize>>> {
+        let axis = |value: &Value| as_integer(value).and_then(|axis| isize::try_from(axis).ok());
+        self.convert(
+            argument,
+            "a whole number or a list of whole numbers",
+            |value| match value.as_array() {
+                None => axis(value).map(|only| vec![only]),
+                Some(values) => values.iter().map(axis).collect(),
+            },
+        )
+    }
+
     /// A number, or a list of numbers.
     ///
     /// # Errors

@@ -18,6 +18,7 @@
 //! ```
 //!
 //! - [`layers`]: what models are made of, and the trait for your own;
+//! - [`initializers`], [`regularizers`], [`constraints`]: how parameters begin, and what they are held to;
 //! - [`losses`], [`metrics`], [`optimizers`]: by name, as values, or as closures over graph values;
 //! - [`model`]: [`Model`], a graph of layers, and [`Sequential`], a chain;
 //! - [`training`]: compile, fit, evaluate, predict, observers, history;
@@ -28,6 +29,7 @@
 pub mod activations;
 pub mod choice;
 pub mod config;
+pub mod constraints;
 pub mod error;
 mod executor;
 pub mod files;
@@ -40,6 +42,8 @@ pub mod metrics;
 pub mod model;
 pub mod optimizers;
 pub mod prelude;
+mod registry;
+pub mod regularizers;
 pub mod training;
 
 pub use config::{Arguments, Config};

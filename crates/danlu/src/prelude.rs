@@ -4,15 +4,18 @@ pub use danlu_data::{ArrayDataset, Batch, BatchSource, Dataset, IteratorSource, 
 pub use danlu_graph::{DType, Tensor};
 
 pub use crate::activations::Activation;
+pub use crate::constraints::{Constraint, MaxNorm, MinMaxNorm, NonNeg, UnitNorm};
 pub use crate::initializers::Initializer;
 pub use crate::layers::{
-    ActivationLayer, AlphaDropout, AveragePooling1D, AveragePooling2D, AveragePooling3D, Conv2D,
-    Cropping1D, Cropping2D, Cropping3D, Dense, Dropout, ELU, Flatten, GaussianDropout,
-    GaussianNoise, GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D,
-    GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D, Identity, Input, Layer, LayerSpec,
-    LeakyReLU, MaxPooling1D, MaxPooling2D, MaxPooling3D, Padding, Permute, ReLU, RepeatVector,
-    Rescaling, Reshape, Softmax, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D,
-    UpSampling1D, UpSampling2D, UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
+    ActivationLayer, AlphaDropout, AveragePooling1D, AveragePooling2D, AveragePooling3D, Conv1D,
+    Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Cropping1D, Cropping2D, Cropping3D, Dense,
+    DepthwiseConv1D, DepthwiseConv2D, Dropout, ELU, Flatten, GaussianDropout, GaussianNoise,
+    GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D,
+    GlobalMaxPooling2D, GlobalMaxPooling3D, Identity, Input, Layer, LayerSpec, LeakyReLU,
+    MaxPooling1D, MaxPooling2D, MaxPooling3D, Padding, Permute, ReLU, RepeatVector, Rescaling,
+    Reshape, SeparableConv1D, SeparableConv2D, Softmax, SpatialDropout1D, SpatialDropout2D,
+    SpatialDropout3D, UpSampling1D, UpSampling2D, UpSampling3D, ZeroPadding1D, ZeroPadding2D,
+    ZeroPadding3D,
 };
 pub use crate::losses::{
     BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanAbsoluteError, MeanSquaredError,
@@ -21,6 +24,7 @@ pub use crate::losses::{
 pub use crate::metrics::{BinaryAccuracy, CategoricalAccuracy, Metric, SparseCategoricalAccuracy};
 pub use crate::model::{LoadOptions, Model, Sequential};
 pub use crate::optimizers::{Adam, Clipping, SGD};
+pub use crate::regularizers::{L1, L1L2, L2, OrthogonalRegularizer, Regularizer};
 pub use crate::training::{
     Control, EvaluateOptions, FitOptions, History, Observer, PredictOptions, Results,
 };

@@ -1,31 +1,50 @@
 //! What a layer is given when it is built and when it is called.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use danlu_graph::operations::random::stream;
-use danlu_graph::{DType, Graph, Shape, Value};
+use danlu_graph::{DType, Graph, Shape, Tensor, Value};
 
+use super::ParameterOptions;
 use crate::choice::Choice;
+use crate::constraints::Constraint;
 use crate::initializers::Initializer;
+use crate::regularizers::Regularizer;
 use crate::{Error, Result};
 
-/// A parameter as its layer declared it: f32, of fixed shape.
+/// A parameter as its layer declared it, of fixed shape.
 #[derive(Clone, Debug)]
 pub struct Parameter {
     /// Its name in the layer, such as `kernel`.
     pub name: String,
     /// Its shape.
     pub shape: Vec<usize>,
+    /// f32; a count is i64.
+    pub dtype: DType,
     /// How it begins.
     pub initializer: Initializer,
+    /// What is added to the loss for it, while training changes it.
+    pub regularizer: Option<Regularizer>,
+    /// What it is brought to after each step that changes it.
+    pub constraint: Option<Constraint>,
     /// Whether training changes it; `false` for statistics that the layer keeps itself.
     pub trainable: bool,
+}
+
+impl Parameter {
+    /// How it begins; `path`, such as `dense/kernel`, and `seed` decide random numbers.
+    pub(crate) fn values(&self, seed: u64, path: &str) -> Result<Tensor> {
+        match self.dtype {
+            DType::F32 => self.initializer.values(&self.shape, seed, path),
+            dtype => Ok(Tensor::zeros(&self.shape, dtype)?),
+        }
+    }
 }
 
 /// Takes a layer's parameters as it declares them.
 #[derive(Debug, Default)]
 pub struct BuildContext {
-    pub(crate) parameters: Vec<Parameter>,
+    parameters: Vec<Parameter>,
 }
 
 impl BuildContext {
@@ -39,7 +58,87 @@ impl BuildContext {
         shape: &[usize],
         initializer: impl Into<Choice<Initializer>>,
     ) -> Result<()> {
-        if self.parameters.iter().any(|other| other.name == name) {
+        self.parameter_with(name, shape, &ParameterOptions::new(initializer))
+    }
+
+    /// As [`parameter`](Self::parameter), with a regularizer and a constraint where there are any.
+    ///
+    /// # Errors
+    /// As [`parameter`](Self::parameter); the regularizer or the constraint is not for a parameter of this shape.
+    pub fn parameter_with(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        options: &ParameterOptions,
+    ) -> Result<()> {
+        let regularizer = options
+            .regularizer
+            .as_ref()
+            .map(Choice::resolve)
+            .transpose()?;
+        if let Some(regularizer) = &regularizer {
+            regularizer.check(shape)?;
+        }
+        let constraint = options
+            .constraint
+            .as_ref()
+            .map(Choice::resolve)
+            .transpose()?;
+        if let Some(constraint) = &constraint {
+            constraint.check(shape)?;
+        }
+        self.add(Parameter {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            dtype: DType::F32,
+            initializer: options.initializer.resolve()?,
+            regularizer,
+            constraint,
+            trainable: true,
+        })
+    }
+
+    /// Declares numbers that the optimizer does not change, such as a moving mean: the layer itself gives their new values
+    /// with [`CallContext::update`]. They are saved with the model.
+    ///
+    /// # Errors
+    /// As [`parameter`](Self::parameter).
+    pub fn statistic(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        initializer: impl Into<Choice<Initializer>>,
+    ) -> Result<()> {
+        self.add(Parameter {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            dtype: DType::F32,
+            initializer: initializer.into().resolve()?,
+            regularizer: None,
+            constraint: None,
+            trainable: false,
+        })
+    }
+
+    /// Declares a count: an i64 without axes that begins at 0 and that the optimizer does not change.
+    ///
+    /// # Errors
+    /// The layer has a parameter of this name.
+    pub fn count(&mut self, name: &str) -> Result<()> {
+        self.add(Parameter {
+            name: name.to_owned(),
+            shape: Vec::new(),
+            dtype: DType::I64,
+            initializer: Initializer::Zeros,
+            regularizer: None,
+            constraint: None,
+            trainable: false,
+        })
+    }
+
+    fn add(&mut self, parameter: Parameter) -> Result<()> {
+        let name = &parameter.name;
+        if self.parameters.iter().any(|other| other.name == *name) {
             return Err(Error::mismatch(
                 "the layer's parameters",
                 "one of each name",
@@ -47,13 +146,16 @@ impl BuildContext {
                 "",
             ));
         }
-        self.parameters.push(Parameter {
-            name: name.to_owned(),
-            shape: shape.to_vec(),
-            initializer: initializer.into().resolve()?,
-            trainable: true,
-        });
+        self.parameters.push(parameter);
         Ok(())
+    }
+
+    /// What was declared, in the order of Keras' files: what is trained, then the rest.
+    pub(crate) fn into_parameters(self) -> Vec<Parameter> {
+        let (mut parameters, rest): (Vec<_>, Vec<_>) =
+            self.parameters.into_iter().partition(|p| p.trainable);
+        parameters.extend(rest);
+        parameters
     }
 }
 
@@ -68,20 +170,57 @@ pub struct RandomInputs {
     pub first_example: Value,
 }
 
+/// What layers do to a step beside giving their outputs.
+#[derive(Default)]
+pub(crate) struct Effects {
+    /// What is added to the loss: f32 without axes.
+    pub losses: RefCell<Vec<Value>>,
+    /// New values of states, by the state's name.
+    pub updates: RefCell<Vec<(String, Value)>>,
+}
+
 /// What a layer is given when it is called.
 pub struct CallContext<'a> {
     pub(crate) graph: &'a Graph,
     pub(crate) path: &'a str,
     pub(crate) training: bool,
+    pub(crate) trainable: bool,
     pub(crate) parameters: &'a [Parameter],
     pub(crate) random: Option<&'a RandomInputs>,
     pub(crate) draws: Cell<u64>,
+    pub(crate) effects: &'a Effects,
+}
+
+impl<'a> CallContext<'a> {
+    /// A call outside training.
+    pub(crate) fn new(
+        graph: &'a Graph,
+        path: &'a str,
+        parameters: &'a [Parameter],
+        effects: &'a Effects,
+    ) -> CallContext<'a> {
+        CallContext {
+            graph,
+            path,
+            training: false,
+            trainable: true,
+            parameters,
+            random: None,
+            draws: Cell::new(0),
+            effects,
+        }
+    }
 }
 
 impl CallContext<'_> {
     /// Whether the layer is called to be trained: dropout drops only then.
     pub fn training(&self) -> bool {
         self.training
+    }
+
+    /// Whether training may change the layer; a frozen one keeps its statistics, too.
+    pub fn trainable(&self) -> bool {
+        self.trainable
     }
 
     /// The graph that operations are added to.
@@ -99,12 +238,79 @@ impl CallContext<'_> {
     /// # Errors
     /// It declared none of this name.
     pub fn parameter(&self, name: &str) -> Result<Value> {
-        let Some(parameter) = self.parameters.iter().find(|other| other.name == name) else {
-            let names = self.parameters.iter().map(|other| other.name.as_str());
-            return Err(Error::unknown("parameter of this layer", name, names));
-        };
+        let parameter = self.declared(name)?;
         let state = state_name(self.path, name);
-        Ok(self.graph.state(&state, &parameter.shape, DType::F32)?)
+        let state = self.graph.state(&state, &parameter.shape, parameter.dtype);
+        Ok(state?)
+    }
+
+    fn declared(&self, name: &str) -> Result<&Parameter> {
+        let found = self.parameters.iter().find(|other| other.name == name);
+        found.ok_or_else(|| {
+            let names = self.parameters.iter().map(|other| other.name.as_str());
+            Error::unknown("parameter of this layer", name, names)
+        })
+    }
+
+    /// The value that a parameter, declared with [`statistic`](BuildContext::statistic) or [`count`](BuildContext::count), has
+    /// after this step. Only training steps of a layer that is not frozen change it; elsewhere nothing happens.
+    ///
+    /// # Errors
+    /// The layer declared none of this name, the optimizer changes it, it was given a value already, or the value has
+    /// another shape or dtype.
+    pub fn update(&self, name: &str, value: &Value) -> Result<()> {
+        let parameter = self.declared(name)?;
+        let subject = || format!("the new value of `{name}`");
+        if parameter.trainable {
+            let expected = "of a parameter that was declared with `statistic` or `count`";
+            let received = "one that the optimizer changes";
+            return Err(Error::mismatch(subject(), expected, received, ""));
+        }
+        let expected = self.parameter(name)?.value_type();
+        if value.value_type() != expected {
+            let (expected, received) = (expected.to_string(), value.value_type().to_string());
+            return Err(Error::mismatch(subject(), expected, received, ""));
+        }
+        if self.training && self.trainable {
+            let state = state_name(self.path, name);
+            let mut updates = self.effects.updates.borrow_mut();
+            if updates.iter().any(|(other, _)| *other == state) {
+                return Err(Error::mismatch(subject(), "one in a step", "two", ""));
+            }
+            updates.push((state, value.clone()));
+        }
+        Ok(())
+    }
+
+    /// Adds a number, f32 without axes, to the loss of training and evaluation.
+    ///
+    /// # Errors
+    /// It has axes or another dtype.
+    pub fn add_loss(&self, value: &Value) -> Result<()> {
+        if value.shape().rank() != 0 || value.dtype() != DType::F32 {
+            return Err(Error::mismatch(
+                "a loss that a layer adds",
+                "one float32 without axes",
+                value.value_type().to_string(),
+                "take its sum or mean",
+            ));
+        }
+        self.effects.losses.borrow_mut().push(value.clone());
+        Ok(())
+    }
+
+    /// Adds a penalty on the layer's output `(batch, ...)` to the loss, divided by the number of examples as in Keras.
+    ///
+    /// # Errors
+    /// The regularizer does not take a value of this shape.
+    pub fn add_activity(&self, regularizer: &Regularizer, output: &Value) -> Result<()> {
+        let penalty = regularizer.penalty(output)?;
+        let shape = output.shape();
+        let Some(examples) = shape.dims().first() else {
+            return self.add_loss(&penalty);
+        };
+        let examples = self.graph.dimension_size(examples, DType::F32)?;
+        self.add_loss(&penalty.divide(&examples)?)
     }
 
     /// Uniform numbers from 0 up to, without, 1, f32 of this shape. Every call is another draw; each number belongs to

@@ -2,7 +2,8 @@
 
 use danlu_graph::{Shape, Value};
 
-use super::{BuildContext, CallContext, Layer};
+use super::parameters::parameter_methods;
+use super::{BuildContext, CallContext, Layer, ParameterOptions};
 use crate::activations::Activation;
 use crate::choice::Choice;
 use crate::initializers::Initializer;
@@ -15,8 +16,8 @@ pub struct Dense {
     units: usize,
     activation: Choice<Activation>,
     use_bias: bool,
-    kernel_initializer: Choice<Initializer>,
-    bias_initializer: Choice<Initializer>,
+    kernel: ParameterOptions,
+    bias: ParameterOptions,
 }
 
 impl Dense {
@@ -26,8 +27,8 @@ impl Dense {
             units,
             activation: Activation::Linear.into(),
             use_bias: true,
-            kernel_initializer: "glorot_uniform".into(),
-            bias_initializer: "zeros".into(),
+            kernel: ParameterOptions::new("glorot_uniform"),
+            bias: ParameterOptions::new("zeros"),
         }
     }
 
@@ -45,18 +46,9 @@ impl Dense {
         self
     }
 
-    /// How the kernel begins. Default `glorot_uniform`.
-    #[must_use]
-    pub fn kernel_initializer(mut self, initializer: impl Into<Choice<Initializer>>) -> Dense {
-        self.kernel_initializer = initializer.into();
-        self
-    }
-
-    /// How the bias begins. Default `zeros`.
-    #[must_use]
-    pub fn bias_initializer(mut self, initializer: impl Into<Choice<Initializer>>) -> Dense {
-        self.bias_initializer = initializer.into();
-        self
+    parameter_methods! {
+        "kernel", "glorot_uniform": kernel, kernel_initializer, kernel_regularizer, kernel_constraint;
+        "bias", "zeros": bias, bias_initializer, bias_regularizer, bias_constraint;
     }
 }
 
@@ -83,15 +75,11 @@ impl Layer for Dense {
                 "",
             ));
         };
-        context.parameter(
-            "kernel",
-            &[size, self.units],
-            self.kernel_initializer.clone(),
-        )?;
-        if self.use_bias {
-            context.parameter("bias", &[self.units], self.bias_initializer.clone())?;
+        context.parameter_with("kernel", &[size, self.units], &self.kernel)?;
+        match self.use_bias {
+            true => context.parameter_with("bias", &[self.units], &self.bias),
+            false => self.bias.refuse_unused("Dense", "bias", "use_bias"),
         }
-        Ok(())
     }
 
     fn call(&self, context: &CallContext, inputs: &[Value]) -> Result<Value> {
@@ -103,17 +91,16 @@ impl Layer for Dense {
     }
 
     fn config(&self) -> Config {
-        config! {
+        let mut config = config! {
             "units": self.units,
             "activation": self.activation.to_json(),
             "use_bias": self.use_bias,
-            "kernel_initializer": self.kernel_initializer.to_json(),
-            "bias_initializer": self.bias_initializer.to_json(),
-            "kernel_regularizer": null,
-            "bias_regularizer": null,
-            "kernel_constraint": null,
-            "bias_constraint": null,
-        }
+        };
+        ParameterOptions::write(
+            &mut config,
+            [("kernel", &self.kernel), ("bias", &self.bias)],
+        );
+        config
     }
 
     fn from_config(arguments: &mut Arguments) -> Result<Dense> {
@@ -121,22 +108,9 @@ impl Layer for Dense {
         let mut layer = Dense::new(arguments.required("units", units)?);
         layer.activation = take_activation(arguments)?;
         layer.use_bias = arguments.boolean("use_bias")?.unwrap_or(true);
-        take_initializer(
-            arguments,
-            "kernel_initializer",
-            &mut layer.kernel_initializer,
-        )?;
-        take_initializer(arguments, "bias_initializer", &mut layer.bias_initializer)?;
-        for argument in [
-            "kernel_regularizer",
-            "bias_regularizer",
-            "activity_regularizer",
-            "kernel_constraint",
-            "bias_constraint",
-            "lora_rank",
-            "lora_alpha",
-            "quantization_config",
-        ] {
+        layer.kernel.take(arguments, "kernel")?;
+        layer.bias.take_where(layer.use_bias, arguments, "bias")?;
+        for argument in ["lora_rank", "lora_alpha", "quantization_config"] {
             arguments.unsupported(argument, &[])?;
         }
         Ok(layer)

@@ -38,9 +38,10 @@
 mod activation;
 mod alpha_dropout;
 mod context;
-mod conv2d;
+mod convolution;
 mod cropping;
 mod dense;
+mod depthwise_convolution;
 mod dropout;
 mod elu;
 mod flatten;
@@ -51,6 +52,7 @@ mod identity;
 mod input;
 mod leaky_relu;
 mod padding;
+mod parameters;
 mod permute;
 mod pooling;
 mod registry;
@@ -62,22 +64,28 @@ mod sizes;
 mod softmax;
 mod spatial_dropout;
 mod spec;
+mod transposed_convolution;
 mod up_sampling;
+mod windows;
 mod zero_padding;
 
 use std::fmt::Debug;
 
 use danlu_graph::{Shape, Value};
 
+use crate::choice::Choice;
+use crate::regularizers::Regularizer;
 use crate::{Arguments, Config, Result};
 
 pub use activation::Activation as ActivationLayer;
 pub use alpha_dropout::AlphaDropout;
-pub(crate) use context::state_name;
 pub use context::{BuildContext, CallContext, Parameter, RandomInputs};
-pub use conv2d::Conv2D;
+pub(crate) use context::{Effects, state_name};
+pub use convolution::{Conv1D, Conv2D, Conv3D, Convolution};
 pub use cropping::{Cropping1D, Cropping2D, Cropping3D};
 pub use dense::Dense;
+pub use depthwise_convolution::{DepthwiseConv1D, DepthwiseConv2D, DepthwiseConvolution};
+pub use depthwise_convolution::{SeparableConv1D, SeparableConv2D, SeparableConvolution};
 pub use dropout::Dropout;
 pub use elu::ELU;
 pub use flatten::Flatten;
@@ -89,6 +97,7 @@ pub use identity::Identity;
 pub use input::Input;
 pub use leaky_relu::LeakyReLU;
 pub use padding::Padding;
+pub use parameters::ParameterOptions;
 pub use permute::Permute;
 pub use pooling::{AveragePooling1D, AveragePooling2D, AveragePooling3D};
 pub use pooling::{MaxPooling1D, MaxPooling2D, MaxPooling3D};
@@ -102,6 +111,7 @@ pub use sizes::{Amounts, Sizes};
 pub use softmax::Softmax;
 pub use spatial_dropout::{SpatialDropout1D, SpatialDropout2D, SpatialDropout3D};
 pub use spec::LayerSpec;
+pub use transposed_convolution::{Conv1DTranspose, Conv2DTranspose, TransposedConvolution};
 pub use up_sampling::{Interpolation, UpSampling1D, UpSampling2D, UpSampling3D};
 pub use zero_padding::{ZeroPadding1D, ZeroPadding2D, ZeroPadding3D};
 
@@ -147,6 +157,14 @@ pub trait Layer: Send + Debug + 'static {
         Self: Sized,
     {
         LayerSpec::from(self).trainable(trainable)
+    }
+
+    /// The same layer, with a penalty on its output that is added to the loss, divided by the number of examples.
+    fn activity_regularizer(self, regularizer: impl Into<Choice<Regularizer>>) -> LayerSpec
+    where
+        Self: Sized,
+    {
+        LayerSpec::from(self).activity_regularizer(regularizer)
     }
 
     /// The shape of one example, for a layer that stands where a model's input comes in; `None` for every other.

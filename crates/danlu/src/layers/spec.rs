@@ -3,15 +3,19 @@
 use serde_json::Value;
 
 use super::{Layer, make};
+use crate::choice::Choice;
 use crate::config::Config;
+use crate::regularizers::Regularizer;
 use crate::{Arguments, Error, Result};
 
-/// A layer with its name (`None`: one is made from its type) and whether training changes its parameters.
+/// A layer with its name (`None`: one is made from its type), whether training changes its parameters, and a penalty on
+/// its output.
 #[derive(Debug)]
 pub struct LayerSpec {
     pub(crate) layer: Box<dyn Layer>,
     pub(crate) name: Option<String>,
     pub(crate) trainable: bool,
+    pub(crate) activity_regularizer: Option<Choice<Regularizer>>,
     /// The shape of the input that a file says the layer was built with, without the axis of examples.
     pub(crate) built_with: Option<Vec<usize>>,
 }
@@ -28,6 +32,16 @@ impl LayerSpec {
     #[must_use]
     pub fn trainable(mut self, trainable: bool) -> LayerSpec {
         self.trainable = trainable;
+        self
+    }
+
+    /// The same layer, with a penalty on its output that is added to the loss, divided by the number of examples.
+    #[must_use]
+    pub fn activity_regularizer(
+        mut self,
+        regularizer: impl Into<Choice<Regularizer>>,
+    ) -> LayerSpec {
+        self.activity_regularizer = Some(regularizer.into());
         self
     }
 
@@ -52,6 +66,10 @@ impl LayerSpec {
         let name = arguments.string("name")?;
         let trainable = arguments.boolean("trainable")?.unwrap_or(true);
         check_dtype(&mut arguments)?;
+        let activity = arguments.take("activity_regularizer");
+        let activity = activity
+            .map(|value| Regularizer::from_json(&arguments, "activity_regularizer", &value));
+        let activity_regularizer = activity.transpose()?.map(Choice::Value);
         let layer = make(class_name, &mut arguments)?;
         // Keras 2 gave the first layer the shape of the input.
         let input_shape = match arguments.is_from_file() {
@@ -69,6 +87,7 @@ impl LayerSpec {
             layer,
             name,
             trainable,
+            activity_regularizer,
             built_with,
         })
     }
@@ -111,6 +130,7 @@ impl From<Box<dyn Layer>> for LayerSpec {
             layer,
             name: None,
             trainable: true,
+            activity_regularizer: None,
             built_with: None,
         }
     }

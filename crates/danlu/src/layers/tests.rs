@@ -4,13 +4,13 @@ use danlu_graph::reference::{Array, ReferenceExecutor};
 use danlu_graph::{Bindings, DType, Graph, Program, Shape, Tensor, Value, gradients};
 use serde_json::{Value as Json, json};
 
-use super::{BuildContext, CallContext, LayerSpec, state_name};
+use super::{BuildContext, CallContext, Effects, LayerSpec, state_name};
 use crate::golden::{assert_near, assert_tensor, config, list, load, sizes, tensor, tensors, text};
 use crate::prelude::*;
 use crate::{Model, config};
 
 /// Files of this layout in fixtures/golden.
-const FILES: [&str; 2] = ["layers", "plain_layers"];
+const FILES: [&str; 3] = ["convolutions", "layers", "plain_layers"];
 
 #[test]
 fn layers_compute_what_keras_computes() {
@@ -62,19 +62,13 @@ fn gradients_agree(case: &Json) {
     layer
         .build(&mut build, &[Shape::batch_of(example)])
         .unwrap();
-    let parameters = build.parameters;
+    let parameters = build.into_parameters();
 
     let graph = Graph::new();
     let typed = |name: &str, shape: Shape| graph.input(name, shape, DType::F32).unwrap();
     let x = typed("x", Shape::batch_of(example));
-    let context = CallContext {
-        graph: &graph,
-        path: "it",
-        training: false,
-        parameters: &parameters,
-        random: None,
-        draws: std::cell::Cell::new(0),
-    };
+    let effects = Effects::default();
+    let context = CallContext::new(&graph, "it", &parameters, &effects);
     let y = layer.call(&context, std::slice::from_ref(&x)).unwrap();
     let cotangent = typed("cotangent", y.shape());
     let loss = y.multiply(&cotangent).unwrap().sum_all().unwrap();

@@ -3,7 +3,7 @@
 use danlu_graph::{DType, Graph, Shape, Tensor};
 
 use super::{Model, Source};
-use crate::layers::BuildContext;
+use crate::layers::{BuildContext, Effects, Parameter};
 use crate::{Error, Result};
 
 impl Model {
@@ -95,9 +95,10 @@ impl Model {
             node.layer
                 .build(&mut context, &shapes)
                 .map_err(|error| error.in_layer(&title))?;
-            node.parameters = context.parameters;
+            node.parameters = context.into_parameters();
             node.input_shape = shapes.into_iter().next();
-            let output = self.call_node(&graph, index, &values, false, None)?;
+            let effects = Effects::default();
+            let output = self.call_node(&graph, index, &values, false, None, &effects)?;
             if !output
                 .shape()
                 .dims()
@@ -141,14 +142,14 @@ impl Model {
         let Some(executor) = self.executor.as_deref_mut() else {
             return Ok(());
         };
-        let bytes = |shape: &[usize]| -> Result<usize> {
-            let count = danlu_graph::tensor::element_count(shape)?;
-            Ok(count.saturating_mul(DType::F32.size()))
+        let bytes = |parameter: &Parameter| -> Result<usize> {
+            let count = danlu_graph::tensor::element_count(&parameter.shape)?;
+            Ok(count.saturating_mul(parameter.dtype.size()))
         };
         let (mut parameters, mut state) = (0_usize, 0_usize);
         for node in &self.nodes {
             for parameter in &node.parameters {
-                let bytes = bytes(&parameter.shape)?;
+                let bytes = bytes(parameter)?;
                 if !node.has_state {
                     parameters = parameters.saturating_add(bytes);
                 }
@@ -173,8 +174,7 @@ impl Model {
         for node in self.nodes.iter_mut().filter(|node| !node.has_state) {
             for (name, parameter) in node.states() {
                 let value = parameter
-                    .initializer
-                    .values(&parameter.shape, seed, &name)
+                    .values(seed, &name)
                     .map_err(|error| error.in_layer(&node.title()))?;
                 executor.create_state(&name, &value)?;
             }

@@ -1,11 +1,9 @@
 //! The layers' operations in a graph.
 
-use std::cell::Cell;
-
 use danlu_graph::{Graph, Value};
 
 use super::{Model, Source};
-use crate::layers::{CallContext, RandomInputs};
+use crate::layers::{CallContext, Effects, RandomInputs};
 use crate::{Error, Result};
 
 impl Model {
@@ -17,6 +15,18 @@ impl Model {
         training: bool,
         random: Option<&RandomInputs>,
     ) -> Result<Value> {
+        self.forward_with(graph, input, training, random, &Effects::default())
+    }
+
+    /// As [`forward`](Self::forward), with what the layers add to the loss and to the state.
+    pub(crate) fn forward_with(
+        &self,
+        graph: &Graph,
+        input: &Value,
+        training: bool,
+        random: Option<&RandomInputs>,
+        effects: &Effects,
+    ) -> Result<Value> {
         let mut outputs: Vec<Value> = Vec::with_capacity(self.nodes.len());
         for (index, node) in self.nodes.iter().enumerate() {
             let values: Vec<Value> = node
@@ -27,7 +37,7 @@ impl Model {
                     Source::Layer(place) => outputs[*place].clone(),
                 })
                 .collect();
-            outputs.push(self.call_node(graph, index, &values, training, random)?);
+            outputs.push(self.call_node(graph, index, &values, training, random, effects)?);
         }
         outputs.pop().ok_or(Error::NotReady {
             action: "the model",
@@ -43,18 +53,24 @@ impl Model {
         inputs: &[Value],
         training: bool,
         random: Option<&RandomInputs>,
+        effects: &Effects,
     ) -> Result<Value> {
         let node = &self.nodes[index];
         let context = CallContext {
-            graph,
-            path: &node.name,
             training,
-            parameters: &node.parameters,
+            trainable: node.trainable,
             random,
-            draws: Cell::new(0),
+            ..CallContext::new(graph, &node.name, &node.parameters, effects)
+        };
+        let call = || {
+            let output = node.layer.call(&context, inputs)?;
+            if let Some(regularizer) = &node.activity_regularizer {
+                context.add_activity(&regularizer.resolve()?, &output)?;
+            }
+            Ok(output)
         };
         graph
-            .scope(&node.name, || node.layer.call(&context, inputs))
-            .map_err(|error| error.in_layer(&node.title()))
+            .scope(&node.name, call)
+            .map_err(|error: Error| error.in_layer(&node.title()))
     }
 }

@@ -206,6 +206,9 @@ fn layer_to_keras(node: &Node) -> Value {
         config.insert("dtype".to_owned(), float32());
     }
     config.extend(node.layer.config());
+    if let Some(regularizer) = &node.activity_regularizer {
+        config.insert("activity_regularizer".to_owned(), regularizer.to_json());
+    }
     let registered = format!("danlu>{class}");
     let mut layer = json!({
         "module": if builtin { "keras.layers" } else { "danlu" },
@@ -301,10 +304,10 @@ mod tests {
                 .to_string()
         };
         let regularized =
-            json!({ "name": "d", "units": 2, "kernel_regularizer": { "class_name": "L2" } });
+            json!({ "name": "d", "units": 2, "kernel_regularizer": { "class_name": "L3" } });
         let text = error("Dense", regularized);
         assert!(
-            text.contains("layer d (Dense)") && text.contains("kernel_regularizer"),
+            text.contains("layer d (Dense)") && text.contains("no regularizer named `L3`"),
             "{text}"
         );
         let text = error(

@@ -12,7 +12,9 @@ use danlu_graph::operations::{Operation, UnaryKind};
 use danlu_graph::{DType, Executor, Graph, Shape};
 
 use crate::activations::Activation;
+use crate::choice::Choice;
 use crate::layers::{Layer, LayerSpec, Parameter, state_name};
+use crate::regularizers::Regularizer;
 use crate::training::{Compiled, PlanCache};
 use crate::{Config, Error, Result};
 
@@ -34,6 +36,7 @@ pub(crate) struct Node {
     pub layer: Box<dyn Layer>,
     pub name: String,
     pub trainable: bool,
+    pub activity_regularizer: Option<Choice<Regularizer>>,
     pub inputs: Vec<Source>,
     pub parameters: Vec<Parameter>,
     pub input_shape: Option<Shape>,
@@ -129,6 +132,7 @@ impl Model {
             layer: spec.layer,
             name,
             trainable: spec.trainable,
+            activity_regularizer: spec.activity_regularizer,
             inputs: vec![inputs],
             parameters: Vec::new(),
             input_shape: None,

@@ -259,11 +259,9 @@ impl Model {
                     "the weights are those of another model",
                 ));
             }
-            let weights = layer.weights.into_iter();
-            all.extend(weights.map(|(_, weight)| match weight.dtype() {
-                DType::F32 => weight,
-                _ => weight.to_f32(),
-            }));
+            for (parameter, (_, weight)) in node.parameters.iter().zip(layer.weights) {
+                all.push(as_dtype(parameter.dtype, weight)?);
+            }
         }
         Ok(all)
     }
@@ -271,12 +269,20 @@ impl Model {
 
 /// The optimizer's iteration is i64 here, whatever integer a backend of Keras' keeps it in; all else is f32.
 fn as_kept(place: usize, value: Tensor) -> Result<Tensor> {
-    Ok(match (place, value.dtype()) {
-        (0, DType::I64) | (1.., DType::F32) => value,
-        (0, _) => Tensor::from_i64(
-            value.shape(),
-            value.to_f64().into_iter().map(|v| v as i64).collect(),
-        )?,
+    match place {
+        0 => as_dtype(DType::I64, value),
+        _ => as_dtype(DType::F32, value),
+    }
+}
+
+/// The same numbers as i64, or else as f32.
+fn as_dtype(dtype: DType, value: Tensor) -> Result<Tensor> {
+    Ok(match dtype {
+        same if same == value.dtype() => value,
+        DType::I64 => {
+            let numbers = value.to_f64().into_iter().map(|number| number as i64);
+            Tensor::from_i64(value.shape(), numbers.collect())?
+        }
         _ => value.to_f32(),
     })
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use danlu_graph::Dim;
+use danlu_graph::{DType, Dim};
 
 use super::{Model, Node};
 
@@ -60,20 +60,24 @@ impl Model {
             }
             _ => 0,
         };
-        let mut total = |name: &str, count: usize| {
+        // Numbers have 4 bytes, but counts have 8.
+        let counts = self.nodes.iter().flat_map(|node| &node.parameters);
+        let wider = 4 * counts.filter(|p| p.dtype == DType::I64).count();
+        let mut total = |name: &str, count: usize, bytes: usize| {
             // Writing to a String cannot fail.
             let _ = writeln!(
                 text,
                 " {name} params: {} ({})",
                 grouped(count),
-                memory(4 * count)
+                memory(bytes)
             );
         };
-        total("Total", parameters + optimizer);
-        total("Trainable", trainable);
-        total("Non-trainable", parameters - trainable);
+        let (all, rest) = (parameters + optimizer, parameters - trainable);
+        total("Total", all, 4 * all + wider);
+        total("Trainable", trainable, 4 * trainable);
+        total("Non-trainable", rest, 4 * rest + wider);
         if optimizer > 0 {
-            total("Optimizer", optimizer);
+            total("Optimizer", optimizer, 4 * optimizer);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Parameters from outside: by layer, by name, in Keras' order.
 
-use danlu_graph::Tensor;
+use danlu_graph::{DType, Tensor};
 
 use super::{Model, Node};
 use crate::{Error, Result};
@@ -35,7 +35,7 @@ impl Model {
         let names: Vec<String> = node.states().map(|(name, _)| name).collect();
         check(
             &node.title(),
-            node.states().map(|(_, p)| p.shape.clone()),
+            node.states().map(|(_, p)| (p.dtype, p.shape.clone())),
             weights,
         )?;
         self.write(&names, weights)
@@ -69,16 +69,9 @@ impl Model {
     /// The model is not built, or the tensors have other shapes or dtypes; then nothing changes.
     pub fn set_weights(&mut self, weights: &[Tensor]) -> Result<()> {
         self.require_built("set_weights")?;
-        let states: Vec<(String, Vec<usize>)> = self
-            .nodes
-            .iter()
-            .flat_map(|node| {
-                let states = node.states().map(|(name, p)| (name, p.shape.clone()));
-                states.collect::<Vec<_>>()
-            })
-            .collect();
-        let shapes = states.iter().map(|(_, shape)| shape.clone());
-        check(&format!("the weights of {}", self.name), shapes, weights)?;
+        let states: Vec<_> = self.nodes.iter().flat_map(Node::states).collect();
+        let expected = states.iter().map(|(_, p)| (p.dtype, p.shape.clone()));
+        check(&format!("the weights of {}", self.name), expected, weights)?;
         let names: Vec<String> = states.into_iter().map(|(name, _)| name).collect();
         self.write(&names, weights)
     }
@@ -170,23 +163,24 @@ impl Node {
     }
 }
 
-/// Fails unless there is a float tensor of each shape.
-fn check(what: &str, shapes: impl Iterator<Item = Vec<usize>>, weights: &[Tensor]) -> Result<()> {
-    let expected: Vec<Vec<usize>> = shapes.collect();
-    let fits = expected.len() == weights.len()
-        && expected.iter().zip(weights).all(|(shape, weight)| {
-            weight.shape() == shape.as_slice() && weight.dtype() == danlu_graph::DType::F32
-        });
-    if fits {
+/// Fails unless there is a tensor of each dtype and shape.
+fn check(
+    what: &str,
+    expected: impl Iterator<Item = (DType, Vec<usize>)>,
+    weights: &[Tensor],
+) -> Result<()> {
+    let describe = |dtype: DType, shape: &[usize]| format!("{dtype} {shape:?}");
+    let expected: Vec<String> = expected
+        .map(|(dtype, shape)| describe(dtype, &shape))
+        .collect();
+    let received = weights.iter();
+    let received: Vec<String> = received.map(|w| describe(w.dtype(), w.shape())).collect();
+    if expected == received {
         return Ok(());
     }
-    let received: Vec<String> = weights
-        .iter()
-        .map(|weight| format!("{} {:?}", weight.dtype(), weight.shape()))
-        .collect();
     Err(Error::mismatch(
         what,
-        format!("float32 tensors of shapes {expected:?}"),
+        format!("tensors [{}]", expected.join(", ")),
         format!("[{}]", received.join(", ")),
         "",
     ))

@@ -17,13 +17,16 @@ pub struct Benchmark<'a> {
     batch: Batch,
     place: usize,
     learning_rate: Option<f64>,
+    /// What a step changes though the learning rate is 0, as it was.
+    changed: Vec<(String, Tensor)>,
 }
 
 impl Model {
     /// A training step, or a prediction, on a batch of this many random examples with random targets that fit the loss.
     ///
     /// The plan is the one that [`fit`](Self::fit) or [`predict`](Self::predict) uses. The learning rate is 0 as long as the
-    /// benchmark lives, so that all runs do the same work on the same weights; only the optimizer's own state moves.
+    /// benchmark lives, so that all runs do the same work on the same weights; only the optimizer's own state moves. Statistics that
+    /// layers keep and what constraints change is put back when the benchmark ends.
     ///
     /// # Errors
     /// The model is not built and its input's shape is not known; for training, it is not compiled; there is no memory for
@@ -50,10 +53,12 @@ impl Model {
             ..Batch::default()
         };
         let mut learning_rate = None;
+        let mut changed = Vec::new();
         if training {
             batch.targets.push(self.random_targets(examples)?);
             self.ensure_optimizer_state("benchmark")?;
             learning_rate = self.learning_rate();
+            changed = self.changed_without_learning()?;
             self.set_learning_rate(0.0)?;
         }
         let stepper = Stepper::new(self, signature, "the benchmark", self.seed)?;
@@ -64,7 +69,18 @@ impl Model {
             batch,
             place,
             learning_rate,
+            changed,
         })
+    }
+
+    /// Copies of statistics that layers keep and of parameters that constraints are applied to, by state.
+    fn changed_without_learning(&mut self) -> Result<Vec<(String, Tensor)>> {
+        let states = self.nodes.iter().flat_map(|node| node.states());
+        let changed = states.filter(|(_, p)| !p.trainable || p.constraint.is_some());
+        let names: Vec<String> = changed.map(|(name, _)| name).collect();
+        let executor = self.executor()?;
+        let copy = |name: String| executor.read_state(&name).map(|value| (name, value));
+        Ok(names.into_iter().map(copy).collect::<Result<_, _>>()?)
     }
 
     /// Targets as the loss takes them: class indices, one class of each example, truth values, or numbers.
@@ -127,6 +143,12 @@ impl Benchmark<'_> {
 impl Drop for Benchmark<'_> {
     fn drop(&mut self) {
         if let Some(rate) = self.learning_rate {
+            if let Ok(executor) = self.model.executor() {
+                for (name, value) in &self.changed {
+                    // They were read from there.
+                    let _ = executor.write_state(name, value);
+                }
+            }
             // It was set before; where the executor refuses now, there is nobody to tell.
             let _ = self.model.set_learning_rate(rate);
         }

@@ -3,7 +3,7 @@
 use danlu_graph::operations::Operation;
 use danlu_graph::{DType, Graph, Shape, Tensor, Value};
 
-use crate::layers::state_name;
+use crate::layers::Parameter;
 use crate::losses::{Expects, IntoLoss, Loss, OutputKind, output_kind};
 use crate::metrics::{IntoMetric, Metric};
 use crate::optimizers::{IntoOptimizer, Optimizer};
@@ -239,16 +239,17 @@ impl Model {
 
     /// The parameters that training changes: their state's name and shape.
     pub(super) fn trained(&self) -> Vec<(String, Vec<usize>)> {
-        let trainable = self.nodes.iter().filter(|node| node.trainable);
-        trainable
-            .flat_map(|node| {
-                let own = node
-                    .parameters
-                    .iter()
-                    .filter(|parameter| parameter.trainable);
-                own.map(|p| (state_name(&node.name, &p.name), p.shape.clone()))
-            })
+        let parameters = self.trained_parameters().into_iter();
+        parameters
+            .map(|(name, p)| (name, p.shape.clone()))
             .collect()
+    }
+
+    /// The parameters that training changes, with their state's name.
+    pub(super) fn trained_parameters(&self) -> Vec<(String, &Parameter)> {
+        let trainable = self.nodes.iter().filter(|node| node.trainable);
+        let parameters = trainable.flat_map(|node| node.states());
+        parameters.filter(|(_, p)| p.trainable).collect()
     }
 
     pub(crate) fn optimizer_state_names(&self) -> Vec<String> {

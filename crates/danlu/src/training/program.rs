@@ -2,7 +2,7 @@
 
 use danlu_graph::{DType, Dim, Graph, Program, Shape, Tensor, Value, gradients};
 
-use crate::layers::RandomInputs;
+use crate::layers::{Effects, RandomInputs};
 use crate::losses::broadcast_weights;
 use crate::metrics::Metric;
 use crate::optimizers::{Parameter, Step};
@@ -84,15 +84,19 @@ impl Model {
             inputs.push(random.seed.clone());
             inputs.push(random.first_example.clone());
         }
-        let y_pred = self.forward(&graph, &x, training, random.as_ref())?;
+        let effects = Effects::default();
+        let y_pred = self.forward_with(&graph, &x, training, random.as_ref(), &effects)?;
         let mut outputs: Vec<(String, Value)> = Vec::new();
         let loss = self.add_loss(&graph, &y_true, &y_pred, weights.as_ref())?;
+        let loss = self.add_penalties(&graph, loss, &effects)?;
         outputs.push(("loss".to_owned(), loss.clone()));
         let metrics = self.add_metrics(&graph, &y_true, &y_pred, weights.as_ref(), &mut outputs)?;
         let updates = match training {
             true => graph.scope(OPTIMIZER, || self.add_updates(&graph, &loss))?,
             false => Vec::new(),
         };
+        let updates = updates.into_iter().chain(effects.updates.into_inner());
+        let updates: Vec<(String, Value)> = updates.collect();
         let inputs: Vec<&Value> = inputs.iter().collect();
         let outputs: Vec<(&str, &Value)> = outputs
             .iter()
@@ -119,6 +123,23 @@ impl Model {
             let name = compiled.loss.function().name();
             let received = loss.value_type().to_string();
             return Err(Error::mismatch(name, "one float", received, ""));
+        }
+        Ok(loss)
+    }
+
+    /// The loss with what layers added to it and the penalties on the parameters that training changes (as Keras reports it,
+    /// also in evaluation).
+    fn add_penalties(&self, graph: &Graph, loss: Value, effects: &Effects) -> Result<Value> {
+        let mut losses = effects.losses.borrow().clone();
+        for (name, parameter) in self.trained_parameters() {
+            if let Some(regularizer) = &parameter.regularizer {
+                let value = graph.state(&name, &parameter.shape, DType::F32)?;
+                losses.push(graph.scope(&name, || regularizer.penalty(&value))?);
+            }
+        }
+        let mut loss = loss;
+        for added in losses {
+            loss = loss.add(&added.cast(loss.dtype())?)?;
         }
         Ok(loss)
     }
@@ -157,10 +178,10 @@ impl Model {
 
     fn add_updates(&self, graph: &Graph, loss: &Value) -> Result<Vec<(String, Value)>> {
         let optimizer = &self.require_compiled("fit")?.optimizer;
-        let trained = self.trained();
+        let trained = self.trained_parameters();
         let values: Vec<Value> = trained
             .iter()
-            .map(|(name, shape)| Ok(graph.state(name, shape, DType::F32)?))
+            .map(|(name, p)| Ok(graph.state(name, &p.shape, DType::F32)?))
             .collect::<Result<_>>()?;
         let with_respect_to: Vec<&Value> = values.iter().collect();
         let raw = gradients(loss, &with_respect_to)?;
@@ -171,12 +192,12 @@ impl Model {
         };
         let one = graph.constant(Tensor::from_i64(&[], vec![1])?)?;
         let mut updates = vec![(ITERATION.to_owned(), step.iteration.add(&one)?)];
-        for (((name, shape), value), gradient) in trained.iter().zip(values).zip(clipped) {
+        for (((name, declared), value), gradient) in trained.iter().zip(values).zip(clipped) {
             let names = optimizer.slots().iter().map(|slot| slot_name(name, slot));
             let names: Vec<String> = names.collect();
             let slots = names
                 .iter()
-                .map(|slot| Ok(graph.state(slot, shape, DType::F32)?))
+                .map(|slot| Ok(graph.state(slot, &declared.shape, DType::F32)?))
                 .collect::<Result<_>>()?;
             let parameter = Parameter {
                 value,
@@ -184,7 +205,11 @@ impl Model {
                 slots,
             };
             let update = graph.scope(name, || optimizer.update(&step, &parameter))?;
-            updates.push((name.clone(), update.value));
+            let value = match &declared.constraint {
+                Some(constraint) => graph.scope(name, || constraint.apply(&update.value))?,
+                None => update.value,
+            };
+            updates.push((name.clone(), value));
             updates.extend(names.into_iter().zip(update.slots));
         }
         Ok(updates)
