@@ -27,6 +27,7 @@
 //! Names, defaults and numbers are those of Keras 3.15, in Rust's spelling.
 
 pub mod activations;
+mod axes;
 pub mod choice;
 pub mod config;
 pub mod constraints;

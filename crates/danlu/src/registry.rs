@@ -88,7 +88,7 @@ impl<T> Registry<T> {
     }
 
     /// As a config holds it: a name, which `named` resolves, or an object with arguments.
-    pub fn from_json(
+    pub fn read(
         &self,
         arguments: &Arguments,
         argument: &str,
@@ -105,7 +105,7 @@ impl<T> Registry<T> {
     }
 
     /// As Keras writes it; one of a program's own stands in the package `danlu`.
-    pub fn to_json(&self, class: &str, config: Config) -> Value {
+    pub fn write(&self, class: &str, config: Config) -> Value {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         if entries.get(class).is_some_and(|entry| entry.builtin) {
             return keras_object(self.module, class, config);

@@ -52,12 +52,12 @@ impl Constraint {
         argument: &str,
         value: &Value,
     ) -> Result<Constraint> {
-        registry().from_json(arguments, argument, value, Constraint::from_name)
+        registry().read(arguments, argument, value, Constraint::from_name)
     }
 
     /// As Keras writes it.
     pub fn to_json(&self) -> Value {
-        registry().to_json(self.function().class_name(), self.function().config())
+        registry().write(self.function().class_name(), self.function().config())
     }
 }
 

@@ -3,7 +3,8 @@
 use danlu_graph::Value;
 
 use super::ConstraintFunction;
-use super::axes::{Axes, rescale};
+use super::norms::{norms, rescale};
+use crate::axes::Axes;
 use crate::optimizers::check_rate;
 use crate::{Arguments, Config, Result, config};
 
@@ -20,7 +21,7 @@ impl MaxNorm {
     pub fn new(max_value: f64) -> MaxNorm {
         MaxNorm {
             max_value,
-            axis: Axes::default(),
+            axis: Axes::new([0]),
         }
     }
 
@@ -47,17 +48,15 @@ impl ConstraintFunction for MaxNorm {
         config! { "max_value": self.max_value, "axis": self.axis.to_json() }
     }
     fn apply(&self, parameter: &Value) -> Result<Value> {
-        let norms = self.axis.norms("MaxNorm", parameter)?;
+        let norms = norms("MaxNorm", parameter, &self.axis)?;
         rescale(parameter, &norms.minimum_scalar(self.max_value)?, &norms)
     }
     fn check(&self) -> Result<()> {
-        check_rate("MaxNorm", "max_value", self.max_value)?;
-        self.axis.check("MaxNorm")
+        check_rate("MaxNorm", "max_value", self.max_value)
     }
     fn from_config(arguments: &mut Arguments) -> Result<MaxNorm> {
-        Ok(MaxNorm {
-            max_value: arguments.number("max_value")?.unwrap_or(2.0),
-            axis: Axes::take(arguments)?,
-        })
+        let mut constraint = MaxNorm::new(arguments.number("max_value")?.unwrap_or(2.0));
+        constraint.axis.take(arguments)?;
+        Ok(constraint)
     }
 }

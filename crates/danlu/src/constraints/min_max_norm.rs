@@ -3,7 +3,8 @@
 use danlu_graph::Value;
 
 use super::ConstraintFunction;
-use super::axes::{Axes, rescale};
+use super::norms::{norms, rescale};
+use crate::axes::Axes;
 use crate::optimizers::check_rate;
 use crate::{Arguments, Config, Error, Result, config};
 
@@ -24,7 +25,7 @@ impl MinMaxNorm {
             min_value,
             max_value,
             rate: 1.0,
-            axis: Axes::default(),
+            axis: Axes::new([0]),
         }
     }
 
@@ -63,7 +64,7 @@ impl ConstraintFunction for MinMaxNorm {
         }
     }
     fn apply(&self, parameter: &Value) -> Result<Value> {
-        let norms = self.axis.norms("MinMaxNorm", parameter)?;
+        let norms = norms("MinMaxNorm", parameter, &self.axis)?;
         let bound = norms
             .maximum_scalar(self.min_value)?
             .minimum_scalar(self.max_value)?;
@@ -91,14 +92,15 @@ impl ConstraintFunction for MinMaxNorm {
                 self.rate,
             ));
         }
-        self.axis.check("MinMaxNorm")
+        Ok(())
     }
     fn from_config(arguments: &mut Arguments) -> Result<MinMaxNorm> {
-        Ok(MinMaxNorm {
-            min_value: arguments.number("min_value")?.unwrap_or(0.0),
-            max_value: arguments.number("max_value")?.unwrap_or(1.0),
-            rate: arguments.number("rate")?.unwrap_or(1.0),
-            axis: Axes::take(arguments)?,
-        })
+        let mut constraint = MinMaxNorm::new(
+            arguments.number("min_value")?.unwrap_or(0.0),
+            arguments.number("max_value")?.unwrap_or(1.0),
+        );
+        constraint.rate = arguments.number("rate")?.unwrap_or(1.0);
+        constraint.axis.take(arguments)?;
+        Ok(constraint)
     }
 }

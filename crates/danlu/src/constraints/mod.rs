@@ -32,11 +32,11 @@
 //! # Ok::<(), danlu::Error>(())
 //! ```
 
-mod axes;
 mod json;
 mod max_norm;
 mod min_max_norm;
 mod non_neg;
+mod norms;
 mod unit_norm;
 
 use std::fmt::Debug;

@@ -3,12 +3,13 @@
 use danlu_graph::Value;
 
 use super::ConstraintFunction;
-use super::axes::{Axes, EPSILON};
+use super::norms::{EPSILON, norms};
+use crate::axes::Axes;
 use crate::{Arguments, Config, Result, config};
 
 /// Vectors along `axis` are brought to norm 1 (Keras' `UnitNorm`). Default: axis 0, the weights of each unit of a `Dense`. For
 /// a convolution's filters give `[0, 1, 2]`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct UnitNorm {
     axis: Axes,
 }
@@ -16,7 +17,9 @@ pub struct UnitNorm {
 impl UnitNorm {
     /// Along axis 0.
     pub fn new() -> UnitNorm {
-        UnitNorm::default()
+        UnitNorm {
+            axis: Axes::new([0]),
+        }
     }
 
     /// The axes that make one vector each; negative ones count from the end. Default `[0]`.
@@ -24,6 +27,13 @@ impl UnitNorm {
     pub fn axis(mut self, axis: impl IntoIterator<Item = isize>) -> UnitNorm {
         self.axis = Axes::new(axis);
         self
+    }
+}
+
+impl Default for UnitNorm {
+    /// Along axis 0.
+    fn default() -> UnitNorm {
+        UnitNorm::new()
     }
 }
 
@@ -35,14 +45,12 @@ impl ConstraintFunction for UnitNorm {
         config! { "axis": self.axis.to_json() }
     }
     fn apply(&self, parameter: &Value) -> Result<Value> {
-        let norms = self.axis.norms("UnitNorm", parameter)?;
+        let norms = norms("UnitNorm", parameter, &self.axis)?;
         Ok(parameter.divide(&norms.add_scalar(EPSILON)?)?)
     }
-    fn check(&self) -> Result<()> {
-        self.axis.check("UnitNorm")
-    }
     fn from_config(arguments: &mut Arguments) -> Result<UnitNorm> {
-        let axis = Axes::take(arguments)?;
-        Ok(UnitNorm { axis })
+        let mut constraint = UnitNorm::new();
+        constraint.axis.take(arguments)?;
+        Ok(constraint)
     }
 }

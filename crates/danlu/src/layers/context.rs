@@ -23,6 +23,8 @@ pub struct Parameter {
     pub dtype: DType,
     /// How it begins.
     pub initializer: Initializer,
+    /// What it begins with instead, where the layer knows it.
+    pub value: Option<Tensor>,
     /// What is added to the loss for it, while training changes it.
     pub regularizer: Option<Regularizer>,
     /// What it is brought to after each step that changes it.
@@ -34,9 +36,10 @@ pub struct Parameter {
 impl Parameter {
     /// How it begins; `path`, such as `dense/kernel`, and `seed` decide random numbers.
     pub(crate) fn values(&self, seed: u64, path: &str) -> Result<Tensor> {
-        match self.dtype {
-            DType::F32 => self.initializer.values(&self.shape, seed, path),
-            dtype => Ok(Tensor::zeros(&self.shape, dtype)?),
+        match (&self.value, self.dtype) {
+            (Some(value), _) => Ok(value.clone()),
+            (None, DType::F32) => self.initializer.values(&self.shape, seed, path),
+            (None, dtype) => Ok(Tensor::zeros(&self.shape, dtype)?),
         }
     }
 }
@@ -92,6 +95,7 @@ impl BuildContext {
             shape: shape.to_vec(),
             dtype: DType::F32,
             initializer: options.initializer.resolve()?,
+            value: None,
             regularizer,
             constraint,
             trainable: true,
@@ -109,15 +113,25 @@ impl BuildContext {
         shape: &[usize],
         initializer: impl Into<Choice<Initializer>>,
     ) -> Result<()> {
-        self.add(Parameter {
-            name: name.to_owned(),
-            shape: shape.to_vec(),
-            dtype: DType::F32,
-            initializer: initializer.into().resolve()?,
-            regularizer: None,
-            constraint: None,
-            trainable: false,
-        })
+        self.add_statistic(name, shape, DType::F32, initializer.into().resolve()?, None)
+    }
+
+    /// As [`statistic`](Self::statistic), that begins with these numbers, f32.
+    ///
+    /// # Errors
+    /// As [`parameter`](Self::parameter); the numbers are not f32.
+    pub fn known_statistic(&mut self, name: &str, value: Tensor) -> Result<()> {
+        if value.dtype() != DType::F32 {
+            let subject = format!("the value of `{name}`");
+            return Err(Error::mismatch(
+                subject,
+                "float32",
+                value.dtype().name(),
+                "",
+            ));
+        }
+        let shape = value.shape().to_vec();
+        self.add_statistic(name, &shape, DType::F32, Initializer::Zeros, Some(value))
     }
 
     /// Declares a count: an i64 without axes that begins at 0 and that the optimizer does not change.
@@ -125,11 +139,23 @@ impl BuildContext {
     /// # Errors
     /// The layer has a parameter of this name.
     pub fn count(&mut self, name: &str) -> Result<()> {
+        self.add_statistic(name, &[], DType::I64, Initializer::Zeros, None)
+    }
+
+    fn add_statistic(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        dtype: DType,
+        initializer: Initializer,
+        value: Option<Tensor>,
+    ) -> Result<()> {
         self.add(Parameter {
             name: name.to_owned(),
-            shape: Vec::new(),
-            dtype: DType::I64,
-            initializer: Initializer::Zeros,
+            shape: shape.to_vec(),
+            dtype,
+            initializer,
+            value,
             regularizer: None,
             constraint: None,
             trainable: false,

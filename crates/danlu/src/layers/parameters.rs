@@ -142,7 +142,7 @@ impl ParameterOptions {
 
 /// The methods of a layer that set the [`ParameterOptions`] in one of its fields.
 macro_rules! parameter_methods {
-    ($($what:literal, $default:literal: $field:ident, $initializer:ident, $regularizer:ident, $constraint:ident;)*) => {
+    ($($what:literal, $default:literal: $($field:ident).+, $initializer:ident, $regularizer:ident, $constraint:ident;)*) => {
         $(
             #[doc = concat!("How the ", $what, " begins, by name or value. Default `", $default, "`.")]
             #[must_use]
@@ -150,7 +150,7 @@ macro_rules! parameter_methods {
                 mut self,
                 initializer: impl Into<$crate::choice::Choice<$crate::initializers::Initializer>>,
             ) -> Self {
-                self.$field = self.$field.initializer(initializer);
+                self.$($field).+ = self.$($field).+.initializer(initializer);
                 self
             }
 
@@ -160,7 +160,7 @@ macro_rules! parameter_methods {
                 mut self,
                 regularizer: impl Into<$crate::choice::Choice<$crate::regularizers::Regularizer>>,
             ) -> Self {
-                self.$field = self.$field.regularizer(regularizer);
+                self.$($field).+ = self.$($field).+.regularizer(regularizer);
                 self
             }
 
@@ -170,7 +170,7 @@ macro_rules! parameter_methods {
                 mut self,
                 constraint: impl Into<$crate::choice::Choice<$crate::constraints::Constraint>>,
             ) -> Self {
-                self.$field = self.$field.constraint(constraint);
+                self.$($field).+ = self.$($field).+.constraint(constraint);
                 self
             }
         )*

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::{OnceLock, PoisonError, RwLock};
 
 use super::{
-    ActivationLayer, AlphaDropout, AveragePooling1D, AveragePooling2D, AveragePooling3D, Conv1D,
-    Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Cropping1D, Cropping2D, Cropping3D, Dense,
-    DepthwiseConv1D, DepthwiseConv2D, Dropout, ELU, Flatten, GaussianDropout, GaussianNoise,
-    GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D,
-    GlobalMaxPooling2D, GlobalMaxPooling3D, Identity, Input, Layer, LeakyReLU, MaxPooling1D,
-    MaxPooling2D, MaxPooling3D, Permute, ReLU, RepeatVector, Rescaling, Reshape, SeparableConv1D,
-    SeparableConv2D, Softmax, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D, UpSampling1D,
-    UpSampling2D, UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
+    ActivationLayer, ActivityRegularization, AlphaDropout, AveragePooling1D, AveragePooling2D,
+    AveragePooling3D, BatchNormalization, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D,
+    Cropping1D, Cropping2D, Cropping3D, Dense, DepthwiseConv1D, DepthwiseConv2D, Dropout, ELU,
+    Flatten, GaussianDropout, GaussianNoise, GlobalAveragePooling1D, GlobalAveragePooling2D,
+    GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D,
+    GroupNormalization, Identity, Input, Layer, LayerNormalization, LeakyReLU, MaxPooling1D,
+    MaxPooling2D, MaxPooling3D, Normalization, PReLU, Permute, RMSNormalization, ReLU,
+    RepeatVector, Rescaling, Reshape, SeparableConv1D, SeparableConv2D, Softmax, SpatialDropout1D,
+    SpatialDropout2D, SpatialDropout3D, UnitNormalization, UpSampling1D, UpSampling2D,
+    UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
 };
 use crate::{Arguments, Error, Result};
 
@@ -32,10 +34,15 @@ fn registry() -> &'static RwLock<BTreeMap<String, Entry>> {
     REGISTRY.get_or_init(|| {
         let builtin: &[(&str, Make)] = &[
             ("Activation", make_boxed::<ActivationLayer>),
+            (
+                "ActivityRegularization",
+                make_boxed::<ActivityRegularization>,
+            ),
             ("AlphaDropout", make_boxed::<AlphaDropout>),
             ("AveragePooling1D", make_boxed::<AveragePooling1D>),
             ("AveragePooling2D", make_boxed::<AveragePooling2D>),
             ("AveragePooling3D", make_boxed::<AveragePooling3D>),
+            ("BatchNormalization", make_boxed::<BatchNormalization>),
             ("Conv1D", make_boxed::<Conv1D>),
             ("Conv1DTranspose", make_boxed::<Conv1DTranspose>),
             ("Conv2D", make_boxed::<Conv2D>),
@@ -67,13 +74,18 @@ fn registry() -> &'static RwLock<BTreeMap<String, Entry>> {
             ("GlobalMaxPooling1D", make_boxed::<GlobalMaxPooling1D>),
             ("GlobalMaxPooling2D", make_boxed::<GlobalMaxPooling2D>),
             ("GlobalMaxPooling3D", make_boxed::<GlobalMaxPooling3D>),
+            ("GroupNormalization", make_boxed::<GroupNormalization>),
             ("Identity", make_boxed::<Identity>),
             ("InputLayer", make_boxed::<Input>),
+            ("LayerNormalization", make_boxed::<LayerNormalization>),
             ("LeakyReLU", make_boxed::<LeakyReLU>),
             ("MaxPooling1D", make_boxed::<MaxPooling1D>),
             ("MaxPooling2D", make_boxed::<MaxPooling2D>),
             ("MaxPooling3D", make_boxed::<MaxPooling3D>),
+            ("Normalization", make_boxed::<Normalization>),
+            ("PReLU", make_boxed::<PReLU>),
             ("Permute", make_boxed::<Permute>),
+            ("RMSNormalization", make_boxed::<RMSNormalization>),
             ("ReLU", make_boxed::<ReLU>),
             ("RepeatVector", make_boxed::<RepeatVector>),
             ("Rescaling", make_boxed::<Rescaling>),
@@ -84,6 +96,7 @@ fn registry() -> &'static RwLock<BTreeMap<String, Entry>> {
             ("SpatialDropout1D", make_boxed::<SpatialDropout1D>),
             ("SpatialDropout2D", make_boxed::<SpatialDropout2D>),
             ("SpatialDropout3D", make_boxed::<SpatialDropout3D>),
+            ("UnitNormalization", make_boxed::<UnitNormalization>),
             ("UpSampling1D", make_boxed::<UpSampling1D>),
             ("UpSampling2D", make_boxed::<UpSampling2D>),
             ("UpSampling3D", make_boxed::<UpSampling3D>),

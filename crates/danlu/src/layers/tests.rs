@@ -105,7 +105,7 @@ fn gradients_agree(case: &Json) {
 
 #[test]
 fn defaults_are_those_of_keras() {
-    for file in FILES {
+    for file in FILES.into_iter().chain(["parameters"]) {
         for (class, defaults) in load(file)["default_configs"].as_object().unwrap() {
             let spec = LayerSpec::from_file(class, config(defaults)).unwrap();
             for (argument, value) in spec.layer.config() {

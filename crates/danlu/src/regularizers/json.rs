@@ -46,6 +46,7 @@ impl Regularizer {
     pub fn from_name(name: &str) -> Result<Regularizer> {
         match name {
             "l1_l2" => Ok(Regularizer::new(L1L2::new(0.01, 0.01))),
+            "l1l2" => registry().named("L1L2"),
             "orthogonal" => registry().named("orthogonal_regularizer"),
             _ => registry().named(name),
         }
@@ -57,12 +58,12 @@ impl Regularizer {
         argument: &str,
         value: &Value,
     ) -> Result<Regularizer> {
-        registry().from_json(arguments, argument, value, Regularizer::from_name)
+        registry().read(arguments, argument, value, Regularizer::from_name)
     }
 
     /// As Keras writes it.
     pub fn to_json(&self) -> Value {
-        registry().to_json(self.function().class_name(), self.function().config())
+        registry().write(self.function().class_name(), self.function().config())
     }
 }
 

@@ -1,4 +1,5 @@
 //! fit, evaluate, predict against Keras' values, and what they promise.
 
 mod golden;
+mod parameters;
 mod promises;

@@ -63,70 +63,76 @@ fn check_weights(what: &str, model: &Model, expected: &Value) {
 
 #[test]
 fn fit_does_what_keras_does() {
-    for case in list(&load("fit"), "fits") {
-        let name = text(case, "name");
-        let mut model = model(case);
-        let (x, y) = (tensor(&case["x"]), tensor(&case["y"]));
-        let before = model.predict(&x, PredictOptions::new()).unwrap();
-        assert_tensor(name, &before, &tensor(&case["predictions_before"]), 1e-5);
-        let mut data = ArrayDataset::new(x.clone(), y.clone()).unwrap();
-        let mut options = FitOptions::new().shuffle(false).verbose(false);
-        for (argument, value) in case["fit"].as_object().unwrap() {
-            let number = value.as_u64().unwrap_or(0) as usize;
-            options = match argument.as_str() {
-                "epochs" => options.epochs(number),
-                "batch_size" => options.batch_size(number),
-                "initial_epoch" => options.initial_epoch(number),
-                "steps_per_epoch" => options.steps_per_epoch(number),
-                "validation_freq" => options.validation_freq(number),
-                "validation_split" => options.validation_split(value.as_f64().unwrap()),
-                "validation_data" => {
-                    let mut parts = tensors(value).into_iter();
-                    options.validation_data((parts.next().unwrap(), parts.next().unwrap()))
-                }
-                "class_weight" => {
-                    let weights = value.as_object().unwrap().values();
-                    let weights = weights.map(|weight| weight.as_f64().unwrap() as f32);
-                    options.class_weight(&weights.collect::<Vec<f32>>())
-                }
-                "sample_weight" => {
-                    data = data.with_weights(tensor(value)).unwrap();
-                    options
-                }
-                other => panic!("{name}: argument {other}"),
-            };
+    for file in ["fit", "parameters"] {
+        for case in list(&load(file), "fits") {
+            check_fit(case);
         }
-        let history = model.fit(data, options).unwrap();
-        let expected = case["history"].as_object().unwrap();
-        assert_eq!(history.metrics.len(), expected.len(), "{name}: {history:?}");
-        for (metric, values) in expected {
-            let values: Vec<f64> = values
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|v| v.as_f64().unwrap())
-                .collect();
-            let what = format!("{name}: {metric}");
-            assert_near(&what, history.get(metric).expect(&what), &values, 1e-5);
-        }
-        check_weights(name, &model, &case["weights_after"]);
-        let results = model
-            .evaluate((&x, &y), EvaluateOptions::new().batch_size(7))
-            .unwrap();
-        for (metric, value) in case["evaluate_after"].as_object().unwrap() {
-            let what = format!("{name}: {metric} after");
-            assert_near(
-                &what,
-                &[results[metric.as_str()]],
-                &[value.as_f64().unwrap()],
-                2e-5,
-            );
-        }
-        let after = model
-            .predict(&x, PredictOptions::new().batch_size(7))
-            .unwrap();
-        assert_tensor(name, &after, &tensor(&case["predictions_after"]), 2e-5);
     }
+}
+
+fn check_fit(case: &Value) {
+    let name = text(case, "name");
+    let mut model = model(case);
+    let (x, y) = (tensor(&case["x"]), tensor(&case["y"]));
+    let before = model.predict(&x, PredictOptions::new()).unwrap();
+    assert_tensor(name, &before, &tensor(&case["predictions_before"]), 1e-5);
+    let mut data = ArrayDataset::new(x.clone(), y.clone()).unwrap();
+    let mut options = FitOptions::new().shuffle(false).verbose(false);
+    for (argument, value) in case["fit"].as_object().unwrap() {
+        let number = value.as_u64().unwrap_or(0) as usize;
+        options = match argument.as_str() {
+            "epochs" => options.epochs(number),
+            "batch_size" => options.batch_size(number),
+            "initial_epoch" => options.initial_epoch(number),
+            "steps_per_epoch" => options.steps_per_epoch(number),
+            "validation_freq" => options.validation_freq(number),
+            "validation_split" => options.validation_split(value.as_f64().unwrap()),
+            "validation_data" => {
+                let mut parts = tensors(value).into_iter();
+                options.validation_data((parts.next().unwrap(), parts.next().unwrap()))
+            }
+            "class_weight" => {
+                let weights = value.as_object().unwrap().values();
+                let weights = weights.map(|weight| weight.as_f64().unwrap() as f32);
+                options.class_weight(&weights.collect::<Vec<f32>>())
+            }
+            "sample_weight" => {
+                data = data.with_weights(tensor(value)).unwrap();
+                options
+            }
+            other => panic!("{name}: argument {other}"),
+        };
+    }
+    let history = model.fit(data, options).unwrap();
+    let expected = case["history"].as_object().unwrap();
+    assert_eq!(history.metrics.len(), expected.len(), "{name}: {history:?}");
+    for (metric, values) in expected {
+        let values: Vec<f64> = values
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|v| v.as_f64().unwrap())
+            .collect();
+        let what = format!("{name}: {metric}");
+        assert_near(&what, history.get(metric).expect(&what), &values, 1e-5);
+    }
+    check_weights(name, &model, &case["weights_after"]);
+    let results = model
+        .evaluate((&x, &y), EvaluateOptions::new().batch_size(7))
+        .unwrap();
+    for (metric, value) in case["evaluate_after"].as_object().unwrap() {
+        let what = format!("{name}: {metric} after");
+        assert_near(
+            &what,
+            &[results[metric.as_str()]],
+            &[value.as_f64().unwrap()],
+            2e-5,
+        );
+    }
+    let after = model
+        .predict(&x, PredictOptions::new().batch_size(7))
+        .unwrap();
+    assert_tensor(name, &after, &tensor(&case["predictions_after"]), 2e-5);
 }
 
 #[test]
