@@ -1,5 +1,5 @@
 //! What every layer's test goes through: its config survives, its parameters are trained, gradients agree with finite
-//! differences in f64.
+//! differences in f64, its models survive both formats of files, and threads change no bit.
 
 use danlu_graph::reference::{Array, ReferenceExecutor};
 use danlu_graph::{Bindings, DType, Executor, Graph, Program, Shape, Tensor, Value, gradients};
@@ -19,6 +19,8 @@ pub fn check(layer: impl Layer, example: &[usize]) {
     let parameters = build(&mut *layer, example);
     gradients_agree(&*layer, &parameters, example);
     drop(parameters);
+    files_keep_it(&*layer, example);
+    threads_change_nothing(&*layer, example);
     training_lowers_the_loss(layer, example);
 }
 
@@ -176,6 +178,66 @@ fn gradients_agree(layer: &dyn Layer, parameters: &[Parameter], example: &[usize
             );
         }
     }
+}
+
+/// A model with another such layer between its input and a dense layer, trained for two steps by this number of threads.
+fn trained(layer: &dyn Layer, example: &[usize], threads: usize) -> Sequential {
+    let again = LayerSpec::from_arguments(layer.class_name(), layer.config()).unwrap();
+    let mut model = Sequential::new();
+    let options = danlu_cpu::CpuOptions {
+        threads: Some(threads),
+        ..Default::default()
+    };
+    model
+        .set_executor(crate::cpu_executor(options).unwrap())
+        .unwrap();
+    model.add(Input::new(example));
+    model.add(again);
+    model.add(Flatten::new());
+    model.add(Dense::new(2));
+    model
+        .compile(Adam::new(0.05), "mse", Vec::<&str>::new())
+        .unwrap();
+    let (x, y) = (inputs(6, example), numbers(&[6, 2], 3).to_tensor().unwrap());
+    let options = FitOptions::new().epochs(1).batch_size(3).verbose(false);
+    model.fit((&x, &y), options).unwrap();
+    model
+}
+
+fn inputs(count: usize, example: &[usize]) -> Tensor {
+    let mut shape = vec![count];
+    shape.extend(example);
+    numbers(&shape, 5).to_tensor().unwrap()
+}
+
+fn files_keep_it(layer: &dyn Layer, example: &[usize]) {
+    let class = layer.class_name();
+    let model = &mut trained(layer, example, 1);
+    let x = inputs(5, example);
+    let predictions = model.predict(&x, PredictOptions::new()).unwrap();
+    let (config, weights) = (model.to_keras().unwrap(), model.weights().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    for extension in ["keras", "h5"] {
+        let path = folder.path().join(format!("model.{extension}"));
+        model.save(&path).unwrap();
+        let mut again = Model::load(&path).unwrap();
+        assert_eq!(again.warnings(), [] as [&str; 0], "{class}.{extension}");
+        assert_eq!(again.weights().unwrap(), weights, "{class}.{extension}");
+        assert_eq!(again.to_keras().unwrap(), config, "{class}.{extension}");
+        let found = again.predict(&x, PredictOptions::new()).unwrap();
+        assert_eq!(found.dtype(), DType::F32);
+        assert_eq!(found, predictions, "{class}.{extension}");
+    }
+}
+
+fn threads_change_nothing(layer: &dyn Layer, example: &[usize]) {
+    let class = layer.class_name();
+    let (mut one, mut three) = (trained(layer, example, 1), trained(layer, example, 3));
+    assert_eq!(one.weights().unwrap(), three.weights().unwrap(), "{class}");
+    let x = inputs(5, example);
+    let found = one.predict(&x, PredictOptions::new()).unwrap();
+    let expected = three.predict(&x, PredictOptions::new()).unwrap();
+    assert_eq!(found, expected, "{class}");
 }
 
 /// The layer between a flat dense layer's output and targets; at least its own model must learn.

@@ -1,5 +1,6 @@
 //! What surrounds the input of a convolution or a pooling.
 
+use danlu_graph::Dim;
 use danlu_graph::operations::Padding as GraphPadding;
 
 use crate::choice::{Choice, FromName};
@@ -13,6 +14,8 @@ pub enum Padding {
     Valid,
     /// As much as gives `ceil(size / stride)` windows; the odd row or column after the end (TensorFlow's rule).
     Same,
+    /// As much before the start as a window spans, less 1: nothing comes from later places. Of `Conv1D` alone.
+    Causal,
 }
 
 impl Padding {
@@ -21,13 +24,40 @@ impl Padding {
         match self {
             Padding::Valid => "valid",
             Padding::Same => "same",
+            Padding::Causal => "causal",
         }
     }
 
-    pub(super) fn to_graph(self) -> GraphPadding {
-        match self {
+    /// How much surrounds an axis of this size under windows of `window` taps, `dilation` apart.
+    pub(super) fn around(
+        self,
+        size: &Dim,
+        window: usize,
+        stride: usize,
+        dilation: usize,
+    ) -> Result<[usize; 2]> {
+        let padding = match self {
             Padding::Valid => GraphPadding::Valid,
             Padding::Same => GraphPadding::Same,
+            Padding::Causal => {
+                return Ok([window.saturating_sub(1).saturating_mul(dilation), 0]);
+            }
+        };
+        let (windows, strides, dilations) = ([window; 2], [stride; 2], [dilation; 2]);
+        let [amounts, _] = padding.resolve([size, size], windows, strides, dilations)?;
+        Ok(amounts)
+    }
+
+    /// Fails for the padding that only `Conv1D` has.
+    pub(super) fn refuse_causal(self, class: &str) -> Result<()> {
+        match self {
+            Padding::Causal => Err(Error::argument(
+                class,
+                "padding",
+                "`valid` or `same`",
+                "`causal`, which only Conv1D has",
+            )),
+            _ => Ok(()),
         }
     }
 }
@@ -37,7 +67,8 @@ impl FromName for Padding {
         match name.to_lowercase().as_str() {
             "valid" => Ok(Padding::Valid),
             "same" => Ok(Padding::Same),
-            _ => Err(Error::unknown("padding", name, ["valid", "same"])),
+            "causal" => Ok(Padding::Causal),
+            _ => Err(Error::unknown("padding", name, ["valid", "same", "causal"])),
         }
     }
 }

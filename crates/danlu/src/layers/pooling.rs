@@ -40,15 +40,18 @@ impl<const N: usize> Pooling<N> {
         if let Some(strides) = &self.strides {
             check_sizes(class, "strides", strides)?;
         }
-        self.padding.resolve()?;
+        self.padding.resolve()?.refuse_causal(class)?;
         spatial_sizes::<N>(class, input).map(drop)
     }
 
     /// Windows over the two axes in the middle of four.
     fn pool2d(&self, x: &Value, size: [usize; 2], strides: [usize; 2]) -> Result<Value> {
         let [height, width] = x.image_sizes()?;
-        let padding = self.padding.resolve()?.to_graph();
-        let padding = padding.resolve([&height, &width], size, strides, [1, 1])?;
+        let padding = self.padding.resolve()?;
+        let padding = [
+            padding.around(&height, size[0], strides[0], 1)?,
+            padding.around(&width, size[1], strides[1], 1)?,
+        ];
         let window = PoolingWindow {
             size,
             strides,
@@ -236,6 +239,8 @@ mod tests {
         );
         harness::refuses(AveragePooling2D::new([0, 2]), &[4, 4, 1], "`pool_size`");
         harness::refuses(MaxPooling1D::new(5), &[4, 1], "window");
+        let layer = MaxPooling1D::new(2).padding("causal");
+        harness::refuses(layer, &[4, 1], "only Conv1D has");
         harness::refuses(
             AveragePooling3D::default(),
             &[4, 4, 1],

@@ -5,14 +5,15 @@ use std::sync::{OnceLock, PoisonError, RwLock};
 
 use super::{
     ActivationLayer, ActivityRegularization, AlphaDropout, AveragePooling1D, AveragePooling2D,
-    AveragePooling3D, BatchNormalization, Conv2D, Cropping1D, Cropping2D, Cropping3D, Dense,
-    Dropout, ELU, Flatten, GaussianDropout, GaussianNoise, GlobalAveragePooling1D,
-    GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D,
-    GlobalMaxPooling3D, GroupNormalization, Identity, Input, Layer, LayerNormalization, LeakyReLU,
-    MaxPooling1D, MaxPooling2D, MaxPooling3D, Normalization, PReLU, Permute, RMSNormalization,
-    ReLU, RepeatVector, Rescaling, Reshape, Softmax, SpatialDropout1D, SpatialDropout2D,
-    SpatialDropout3D, UnitNormalization, UpSampling1D, UpSampling2D, UpSampling3D, ZeroPadding1D,
-    ZeroPadding2D, ZeroPadding3D,
+    AveragePooling3D, BatchNormalization, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D,
+    Cropping1D, Cropping2D, Cropping3D, Dense, DepthwiseConv1D, DepthwiseConv2D, Dropout, ELU,
+    Flatten, GaussianDropout, GaussianNoise, GlobalAveragePooling1D, GlobalAveragePooling2D,
+    GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D,
+    GroupNormalization, Identity, Input, Layer, LayerNormalization, LeakyReLU, MaxPooling1D,
+    MaxPooling2D, MaxPooling3D, Normalization, PReLU, Permute, RMSNormalization, ReLU,
+    RepeatVector, Rescaling, Reshape, SeparableConv1D, SeparableConv2D, Softmax, SpatialDropout1D,
+    SpatialDropout2D, SpatialDropout3D, UnitNormalization, UpSampling1D, UpSampling2D,
+    UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
 };
 use crate::{Arguments, Error, Result};
 
@@ -42,11 +43,17 @@ fn registry() -> &'static RwLock<BTreeMap<String, Entry>> {
             ("AveragePooling2D", make_boxed::<AveragePooling2D>),
             ("AveragePooling3D", make_boxed::<AveragePooling3D>),
             ("BatchNormalization", make_boxed::<BatchNormalization>),
+            ("Conv1D", make_boxed::<Conv1D>),
+            ("Conv1DTranspose", make_boxed::<Conv1DTranspose>),
             ("Conv2D", make_boxed::<Conv2D>),
+            ("Conv2DTranspose", make_boxed::<Conv2DTranspose>),
+            ("Conv3D", make_boxed::<Conv3D>),
             ("Cropping1D", make_boxed::<Cropping1D>),
             ("Cropping2D", make_boxed::<Cropping2D>),
             ("Cropping3D", make_boxed::<Cropping3D>),
             ("Dense", make_boxed::<Dense>),
+            ("DepthwiseConv1D", make_boxed::<DepthwiseConv1D>),
+            ("DepthwiseConv2D", make_boxed::<DepthwiseConv2D>),
             ("Dropout", make_boxed::<Dropout>),
             ("ELU", make_boxed::<ELU>),
             ("Flatten", make_boxed::<Flatten>),
@@ -83,6 +90,8 @@ fn registry() -> &'static RwLock<BTreeMap<String, Entry>> {
             ("RepeatVector", make_boxed::<RepeatVector>),
             ("Rescaling", make_boxed::<Rescaling>),
             ("Reshape", make_boxed::<Reshape>),
+            ("SeparableConv1D", make_boxed::<SeparableConv1D>),
+            ("SeparableConv2D", make_boxed::<SeparableConv2D>),
             ("Softmax", make_boxed::<Softmax>),
             ("SpatialDropout1D", make_boxed::<SpatialDropout1D>),
             ("SpatialDropout2D", make_boxed::<SpatialDropout2D>),
@@ -137,16 +146,35 @@ pub(crate) fn is_builtin(class_name: &str) -> bool {
     entries.get(class_name).is_some_and(|entry| entry.builtin)
 }
 
-/// A layer of this type; `Input` names the input layer as well.
+/// The name of a type of which Keras has a second: `MaxPool2D` is `MaxPooling2D`.
+fn full_name(class_name: &str) -> String {
+    if class_name == "Input" {
+        return "InputLayer".to_owned();
+    }
+    let short = [
+        ("AvgPool", "AveragePooling"),
+        ("Convolution", "Conv"),
+        ("GlobalAvgPool", "GlobalAveragePooling"),
+        ("GlobalMaxPool", "GlobalMaxPooling"),
+        ("MaxPool", "MaxPooling"),
+        ("SeparableConvolution", "SeparableConv"),
+    ];
+    let full = short.iter().find_map(|(short, full)| {
+        let axes = class_name.strip_prefix(short)?;
+        let axes = axes
+            .starts_with(|first: char| first.is_ascii_digit())
+            .then_some(axes);
+        axes.map(|axes| format!("{full}{axes}"))
+    });
+    full.unwrap_or_else(|| class_name.to_owned())
+}
+
+/// A layer of this type, by any of its names.
 pub(crate) fn make(class_name: &str, arguments: &mut Arguments) -> Result<Box<dyn Layer>> {
-    let name = if class_name == "Input" {
-        "InputLayer"
-    } else {
-        class_name
-    };
+    let name = full_name(class_name);
     let entry = {
         let entries = registry().read().unwrap_or_else(PoisonError::into_inner);
-        entries.get(name).copied()
+        entries.get(&name).copied()
     };
     match entry {
         Some(entry) => (entry.make)(arguments),
@@ -154,6 +182,27 @@ pub(crate) fn make(class_name: &str, arguments: &mut Arguments) -> Result<Box<dy
             let names = layer_names();
             let names = names.iter().map(String::as_str);
             Err(Error::unknown("layer type", class_name, names))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn second_names_of_keras_are_known() {
+        for (short, full) in [
+            ("Input", "InputLayer"),
+            ("MaxPool2D", "MaxPooling2D"),
+            ("GlobalAvgPool1D", "GlobalAveragePooling1D"),
+            ("Convolution2DTranspose", "Conv2DTranspose"),
+            ("MaxPooling3D", "MaxPooling3D"),
+        ] {
+            assert_eq!(full_name(short), full);
+        }
+        for name in layer_names() {
+            assert_eq!(full_name(&name), name);
         }
     }
 }

@@ -84,16 +84,7 @@ impl Layer for Softmax {
     }
 
     fn from_config(arguments: &mut Arguments) -> Result<Softmax> {
-        let axes = match arguments.take("axis") {
-            None => return Ok(Softmax::new()),
-            Some(value) => {
-                let axes = value.as_array().cloned().unwrap_or(vec![value.clone()]);
-                let axis = |axis: &serde_json::Value| isize::try_from(axis.as_i64()?).ok();
-                let axes: Option<Vec<isize>> = axes.iter().map(axis).collect();
-                let expected = "the number of an axis, or a list of them";
-                axes.ok_or_else(|| arguments.wrong("axis", expected, &value))?
-            }
-        };
+        let axes = arguments.axes("axis")?.unwrap_or(vec![-1]);
         Ok(Softmax { axes })
     }
 }

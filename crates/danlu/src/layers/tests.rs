@@ -10,7 +10,7 @@ use crate::prelude::*;
 use crate::{Model, config};
 
 /// Files of this layout in fixtures/golden.
-const FILES: [&str; 2] = ["layers", "plain_layers"];
+const FILES: [&str; 3] = ["convolutions", "layers", "plain_layers"];
 
 #[test]
 fn layers_compute_what_keras_computes() {
