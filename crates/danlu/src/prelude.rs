@@ -6,8 +6,8 @@ pub use danlu_graph::{DType, Tensor};
 pub use crate::activations::Activation;
 pub use crate::initializers::Initializer;
 pub use crate::layers::{
-    ActivationLayer, AveragePooling2D, Conv2D, Dense, Dropout, Flatten, Input, Layer, LayerSpec,
-    MaxPooling2D, Padding, Rescaling, Reshape,
+    ActivationLayer, AveragePooling2D, Conv2D, Dense, Dropout, Embedding, Flatten, Input, Layer,
+    LayerSpec, MaxPooling2D, Padding, Rescaling, Reshape,
 };
 pub use crate::losses::{
     BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanAbsoluteError, MeanSquaredError,
@@ -15,7 +15,7 @@ pub use crate::losses::{
 };
 pub use crate::metrics::{BinaryAccuracy, CategoricalAccuracy, Metric, SparseCategoricalAccuracy};
 pub use crate::model::{LoadOptions, Model, Sequential};
-pub use crate::optimizers::{Adam, Clipping, SGD};
+pub use crate::optimizers::{Adam, Clipping, SGD, SparseAdam};
 pub use crate::training::{
     Control, EvaluateOptions, FitOptions, History, Observer, PredictOptions, Results,
 };

@@ -14,12 +14,28 @@ const BATCH: usize = 2;
 
 /// Checks a layer for examples of this shape.
 pub fn check(layer: impl Layer, example: &[usize]) {
-    let mut layer: Box<dyn Layer> = Box::new(layer);
+    check_with(Box::new(layer), example, &numbers);
+}
+
+/// As [`check`], for a layer that takes whole numbers below `count`: it is given a little more, which it cuts off.
+pub fn check_indices(layer: impl Layer, example: &[usize], count: usize) {
+    check_with(Box::new(layer), example, &|shape, start| {
+        let mut array = numbers(shape, start);
+        let index = |x: &f64| ((x + 1.0) * 50.0).floor() % count as f64 + 0.25;
+        array.data = array.data.iter().map(index).collect();
+        array
+    });
+}
+
+/// Inputs of a shape, from this number of a series on.
+type Inputs<'a> = &'a dyn Fn(&[usize], usize) -> Array;
+
+fn check_with(mut layer: Box<dyn Layer>, example: &[usize], inputs: Inputs<'_>) {
     config_survives(&*layer);
     let parameters = build(&mut *layer, example);
-    gradients_agree(&*layer, &parameters, example);
+    gradients_agree(&*layer, &parameters, example, inputs);
     drop(parameters);
-    training_lowers_the_loss(layer, example);
+    training_lowers_the_loss(layer, example, inputs);
 }
 
 /// Checks that a model with this layer cannot be built, and that the error says `part`.
@@ -122,7 +138,12 @@ fn numbers(shape: &[usize], start: usize) -> Array {
     Array::new(shape.to_vec(), DType::F32, data.collect())
 }
 
-fn gradients_agree(layer: &dyn Layer, parameters: &[Parameter], example: &[usize]) {
+fn gradients_agree(
+    layer: &dyn Layer,
+    parameters: &[Parameter],
+    example: &[usize],
+    given: Inputs<'_>,
+) {
     let (program, names) = program(layer, parameters, example, true);
     let bindings = Bindings::batch(BATCH);
     let mut executor = ReferenceExecutor::new();
@@ -132,7 +153,7 @@ fn gradients_agree(layer: &dyn Layer, parameters: &[Parameter], example: &[usize
     let mut shape = vec![BATCH];
     shape.extend(example);
     let number = |number: f64| Array::scalar(number, DType::I64);
-    let mut inputs = vec![numbers(&shape, 0), number(7.0), number(0.0), number(0.0)];
+    let mut inputs = vec![given(&shape, 0), number(7.0), number(0.0), number(0.0)];
     let output = |values: &[Array], place: usize| values[program.outputs()[place].node].clone();
     let values = executor.evaluate(&program, &bindings, &inputs).unwrap();
     let slopes: Vec<Array> = (0..=names.len())
@@ -171,7 +192,7 @@ fn gradients_agree(layer: &dyn Layer, parameters: &[Parameter], example: &[usize
 }
 
 /// The layer between a flat dense layer's output and targets; at least its own model must learn.
-fn training_lowers_the_loss(layer: Box<dyn Layer>, example: &[usize]) {
+fn training_lowers_the_loss(layer: Box<dyn Layer>, example: &[usize], inputs: Inputs<'_>) {
     let class = layer.class_name().to_owned();
     let mut model = Sequential::new();
     model.add(Input::new(example));
@@ -183,7 +204,7 @@ fn training_lowers_the_loss(layer: Box<dyn Layer>, example: &[usize]) {
         .unwrap();
     let mut shape = vec![6];
     shape.extend(example);
-    let x = numbers(&shape, 5).to_tensor().unwrap();
+    let x = inputs(&shape, 5).to_tensor().unwrap();
     let y = numbers(&[6, 2], 3).to_tensor().unwrap();
     let model: &mut Model = &mut model;
     let before = model

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{OnceLock, PoisonError, RwLock};
 
 use super::{
-    ActivationLayer, AveragePooling2D, Conv2D, Dense, Dropout, Flatten, Input, Layer, MaxPooling2D,
-    Rescaling, Reshape,
+    ActivationLayer, AveragePooling2D, Conv2D, Dense, Dropout, Embedding, Flatten, Input, Layer,
+    MaxPooling2D, Rescaling, Reshape,
 };
 use crate::{Arguments, Error, Result};
 
@@ -24,12 +24,13 @@ fn make_boxed<L: Layer>(arguments: &mut Arguments) -> Result<Box<dyn Layer>> {
 fn registry() -> &'static RwLock<BTreeMap<String, Entry>> {
     static REGISTRY: OnceLock<RwLock<BTreeMap<String, Entry>>> = OnceLock::new();
     REGISTRY.get_or_init(|| {
-        let builtin: [(&str, Make); 10] = [
+        let builtin: [(&str, Make); 11] = [
             ("InputLayer", make_boxed::<Input>),
             ("Dense", make_boxed::<Dense>),
             ("Conv2D", make_boxed::<Conv2D>),
             ("MaxPooling2D", make_boxed::<MaxPooling2D>),
             ("AveragePooling2D", make_boxed::<AveragePooling2D>),
+            ("Embedding", make_boxed::<Embedding>),
             ("Flatten", make_boxed::<Flatten>),
             ("Reshape", make_boxed::<Reshape>),
             ("Activation", make_boxed::<ActivationLayer>),

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::{Adam, Clipping, Optimizer, SGD};
+use super::{Adam, Clipping, Optimizer, SGD, SparseAdam};
 use crate::config::{Arguments, Config, Described, described, keras_object, snake_case};
 use crate::{Error, Result};
 
-const NAMES: [&str; 2] = ["sgd", "adam"];
+const NAMES: [&str; 3] = ["sgd", "adam", "sparse_adam"];
 
 pub(super) fn from_name(name: &str) -> Result<Box<dyn Optimizer>> {
     from_parts(name, Arguments::new(name, Config::new()))
@@ -50,6 +50,18 @@ fn from_parts(name: &str, mut arguments: Arguments) -> Result<Box<dyn Optimizer>
             momentum: arguments.number("momentum")?.unwrap_or(0.0),
             nesterov: arguments.boolean("nesterov")?.unwrap_or(false),
             clipping,
+        })
+    } else if known == "sparse_adam" {
+        if clipping != Clipping::None {
+            let advice = "leave clipnorm, global_clipnorm and clipvalue out, or use Adam";
+            return Err(Error::unsupported("SparseAdam", "clipping", advice));
+        }
+        let default = SparseAdam::default();
+        Box::new(SparseAdam {
+            learning_rate: learning_rate.unwrap_or(default.learning_rate),
+            beta_1: arguments.number("beta_1")?.unwrap_or(default.beta_1),
+            beta_2: arguments.number("beta_2")?.unwrap_or(default.beta_2),
+            epsilon: arguments.number("epsilon")?.unwrap_or(default.epsilon),
         })
     } else {
         let adam = Adam {

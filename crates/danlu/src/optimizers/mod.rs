@@ -1,9 +1,10 @@
-//! Optimizers: how gradients change parameters. In order of increasing complexity: [`SGD`], [`Adam`].
+//! Optimizers: how gradients change parameters. In order of increasing complexity: [`SGD`], [`Adam`], [`SparseAdam`].
 
 mod adam;
 mod clipping;
 mod json;
 mod sgd;
+mod sparse_adam;
 
 use std::fmt::Debug;
 
@@ -14,6 +15,7 @@ use crate::{Config, Error, Result};
 pub use adam::Adam;
 pub use clipping::Clipping;
 pub use sgd::SGD;
+pub use sparse_adam::SparseAdam;
 
 /// A rule for changing parameters. Its state in the executor is `optimizer/iteration` (i64), `optimizer/learning_rate` (f32) and,
 /// for each parameter, f32 slots of the parameter's shape, `optimizer/<layer>/<parameter>/<slot>`.
