@@ -10,8 +10,8 @@ use crate::{Config, Error, Result, config};
 /// gradients of a row that was read several times are added first; then
 /// `m += (g - m) (1 - b1)`, `v += (g^2 - v) (1 - b2)`, `w -= m alpha / (sqrt(v) + epsilon)` with
 /// `alpha = lr sqrt(1 - b2^t) / (1 - b1^t)`, `t` counting all steps. Every row of other parameters, such as those of `Dense`
-/// layers (which PyTorch refuses), counts as read. Keras has no such optimizer: a model that was compiled with it is read there
-/// without being compiled.
+/// layers (which PyTorch refuses), counts as read. Keras has no such optimizer: it reads a model that was compiled
+/// with it only with `compile=False`.
 #[derive(Clone, Debug)]
 pub struct SparseAdam {
     pub(super) learning_rate: f64,
