@@ -10,10 +10,10 @@ pub use crate::layers::{
     ActivationLayer, ActivityRegularization, AlphaDropout, AveragePooling1D, AveragePooling2D,
     AveragePooling3D, BatchNormalization, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D,
     Cropping1D, Cropping2D, Cropping3D, Dense, DepthwiseConv1D, DepthwiseConv2D, Dropout, ELU,
-    Flatten, GaussianDropout, GaussianNoise, GlobalAveragePooling1D, GlobalAveragePooling2D,
-    GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D,
-    GroupNormalization, Identity, Input, Layer, LayerNormalization, LayerSpec, LeakyReLU,
-    MaxPooling1D, MaxPooling2D, MaxPooling3D, Normalization, PReLU, Padding, Permute,
+    Embedding, Flatten, GaussianDropout, GaussianNoise, GlobalAveragePooling1D,
+    GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D,
+    GlobalMaxPooling3D, GroupNormalization, Identity, Input, Layer, LayerNormalization, LayerSpec,
+    LeakyReLU, MaxPooling1D, MaxPooling2D, MaxPooling3D, Normalization, PReLU, Padding, Permute,
     RMSNormalization, ReLU, RepeatVector, Rescaling, Reshape, SeparableConv1D, SeparableConv2D,
     Softmax, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D, UnitNormalization, UpSampling1D,
     UpSampling2D, UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
@@ -26,7 +26,7 @@ pub use crate::metrics::{BinaryAccuracy, CategoricalAccuracy, Metric, SparseCate
 pub use crate::model::{LoadOptions, Model, Sequential};
 pub use crate::optimizers::{
     Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Clipping, Ftrl, Lamb, LearningRate, Lion,
-    Muon, Nadam, Optimizer, RMSprop, SGD,
+    Muon, Nadam, Optimizer, RMSprop, SGD, SparseAdam,
 };
 pub use crate::regularizers::{L1, L1L2, L2, OrthogonalRegularizer, Regularizer};
 pub use crate::training::{

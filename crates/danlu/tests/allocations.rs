@@ -105,3 +105,22 @@ fn a_step_allocates_nothing() {
     // That this would be seen.
     assert_eq!(steps_that_allocate(&mut model, data, Some(20)), [(0, 20)]);
 }
+
+#[test]
+fn a_step_of_a_table_allocates_nothing() {
+    let mut model = Sequential::new();
+    model.add(Input::new([5]));
+    model.add(Embedding::new(50, 4));
+    model.add(Flatten::new());
+    model.add(Dense::new(1));
+    let x = (0..408 * 5).map(|i| (i * 7919 % 50) as f32).collect();
+    let y = (0..408).map(|i| (i * 31 % 10) as f32).collect();
+    let x = Tensor::from_f32(&[408, 5], x).unwrap();
+    let y = Tensor::from_f32(&[408, 1], y).unwrap();
+    let data = ArrayDataset::new(x, y).unwrap();
+    for optimizer in ["sgd", "sparse_adam"] {
+        let metrics = Vec::<&str>::new();
+        model.compile(optimizer, "mse", metrics).unwrap();
+        assert_eq!(steps_that_allocate(&mut model, data.clone(), None), []);
+    }
+}

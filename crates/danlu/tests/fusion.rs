@@ -228,3 +228,30 @@ fn a_block_with_batch_normalization() {
         steps.expect(1, "the way back", |step| step == "multiply+add+add");
     }
 }
+
+/// Bytes between the steps of a training step, and bytes that its steps say they move, of a table with so many rows.
+fn bytes_of_a_table(rows: usize, optimizer: &str) -> [u64; 2] {
+    let mut model = Sequential::new();
+    model.add(Input::new([3]));
+    model.add(Embedding::new(rows, 8));
+    model.add(Flatten::new());
+    model.add(Dense::new(1));
+    model.compile(optimizer, "mse", Vec::<&str>::new()).unwrap();
+    let mut benchmark = model.benchmark(32, true).unwrap();
+    let profile = benchmark.costs().unwrap().unwrap();
+    let moved = profile.steps.iter().map(|step| step.bytes).sum();
+    [profile.arena_bytes, moved]
+}
+
+#[test]
+fn a_longer_table_costs_no_more() {
+    for optimizer in ["sgd", "sparse_adam"] {
+        let (short, long) = (
+            bytes_of_a_table(10, optimizer),
+            bytes_of_a_table(20_000, optimizer),
+        );
+        assert_eq!(short, long, "{optimizer}");
+    }
+    // Adam moves every row.
+    assert!(bytes_of_a_table(20_000, "adam")[1] > 20_000 * 8 * 4 * 3);
+}

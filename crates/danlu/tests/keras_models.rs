@@ -198,6 +198,20 @@ fn keras_goes_on_with_our_models() {
         false,
     );
 
+    let mut model = chain([
+        Input::new([4]).into(),
+        Embedding::new(6, 3).name("words"),
+        Flatten::new().into(),
+        Dense::new(2).into(),
+    ]);
+    let metrics = Vec::<&str>::new();
+    // Not Adam: on TensorFlow Keras squares the gradients of a word that comes twice before it adds them up.
+    let optimizer = SGD::new(0.05).momentum(0.9);
+    model.compile(optimizer, "mse", metrics).unwrap();
+    let words = (0..32).map(|i| (i * i % 5) as f32).collect();
+    let words = Tensor::from_f32(&[8, 4], words).unwrap();
+    save("embedding", model, words, numbers(&[8, 2], 4), false);
+
     let cases = serde_json::to_string(&cases).unwrap();
     std::fs::write(folder.path().join("cases.json"), cases).unwrap();
     let python = std::env::var("DANLU_KERAS_PYTHON").unwrap_or_else(|_| "python3".to_owned());

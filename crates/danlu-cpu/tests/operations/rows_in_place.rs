@@ -9,7 +9,10 @@ use crate::harness::*;
 
 /// A case with the states `table` and `other`, of 9 rows of 40, and inputs `indices` and `rows`; `build` gives outputs and
 /// new states.
-type Build = fn(&[Value; 4]) -> Result<(Vec<Value>, Vec<(&'static str, Value)>)>;
+type Build = fn(&[Value; 4]) -> Result<Built>;
+
+/// Outputs and new states.
+type Built = (Vec<Value>, Vec<(&'static str, Value)>);
 
 fn case(rows: usize, build: Build) -> Case {
     let graph = Graph::new();
@@ -55,9 +58,7 @@ const CLOSE: Close = Close::Within {
     absolute: 1e-3,
 };
 
-fn descent(
-    [table, other, indices, _]: &[Value; 4],
-) -> Result<(Vec<Value>, Vec<(&'static str, Value)>)> {
+fn descent([table, other, indices, _]: &[Value; 4]) -> Result<Built> {
     let rows = table.gather(indices)?;
     let loss = rows.multiply(&other.gather(indices)?)?.sum_all()?;
     let slopes = gradients(&loss, &[table, other])?;

@@ -347,9 +347,31 @@ impl CallContext<'_> {
     /// # Errors
     /// The layer is not called in training.
     pub fn random_uniform(&self, shape: &Shape, seed: Option<i64>) -> Result<Value> {
+        let (random, stream, seed) = self.draw("random_uniform", seed)?;
+        let (step, first) = (&random.step, &random.first_example);
+        Ok(self
+            .graph
+            .random_uniform(shape, stream, &seed, step, first)?)
+    }
+
+    /// Normal numbers of mean 0 and standard deviation 1, f32 of this shape, each belonging to what those of
+    /// [`random_uniform`](Self::random_uniform) belong to.
+    ///
+    /// # Errors
+    /// The layer is not called in training.
+    pub fn random_normal(&self, shape: &Shape, seed: Option<i64>) -> Result<Value> {
+        let (random, stream, seed) = self.draw("random_normal", seed)?;
+        let (step, first) = (&random.step, &random.first_example);
+        Ok(self
+            .graph
+            .random_normal(shape, stream, &seed, step, first)?)
+    }
+
+    /// The stream of another draw, and what it is keyed by.
+    fn draw(&self, action: &'static str, seed: Option<i64>) -> Result<(&RandomInputs, u64, Value)> {
         let Some(random) = self.random else {
             return Err(Error::NotReady {
-                action: "random_uniform",
+                action,
                 problem: "random numbers were asked for outside training".to_owned(),
                 advice: "ask for them only where `context.training()` is true".to_owned(),
             });
@@ -362,32 +384,7 @@ impl CallContext<'_> {
                 .constant(danlu_graph::Tensor::from_i64(&[], vec![seed])?)?,
             None => random.seed.clone(),
         };
-        Ok(self.graph.random_uniform(
-            shape,
-            stream(self.path, draw),
-            &own_seed,
-            &random.step,
-            &random.first_example,
-        )?)
-    }
-}
-
-impl CallContext<'_> {
-    /// Normal numbers of mean 0 and standard deviation 1, f32 of this shape, keyed as [`random_uniform`](Self::random_uniform)
-    /// is (Box and Muller 1958; at most 5.8 from 0, since uniform numbers are multiples of 2^-24).
-    ///
-    /// # Errors
-    /// The layer is not called in training.
-    pub fn random_normal(&self, shape: &Shape, seed: Option<i64>) -> Result<Value> {
-        // From 0 up to 1 becomes from above 0 up to 1, of which there is a logarithm.
-        let radius = self
-            .random_uniform(shape, seed)?
-            .negate()?
-            .add_scalar(1.0)?;
-        let radius = radius.log()?.multiply_scalar(-2.0)?.sqrt()?;
-        let turn = self.random_uniform(shape, seed)?;
-        let turn = turn.multiply_scalar(2.0 * std::f64::consts::PI)?.cos()?;
-        Ok(radius.multiply(&turn)?)
+        Ok((random, stream(self.path, draw), own_seed))
     }
 }
 

@@ -14,14 +14,30 @@ const BATCH: usize = 2;
 
 /// Checks a layer for examples of this shape.
 pub fn check(layer: impl Layer, example: &[usize]) {
-    let mut layer: Box<dyn Layer> = Box::new(layer);
+    check_with(Box::new(layer), example, &numbers);
+}
+
+/// As [`check`], for a layer that takes whole numbers below `count`: it is given a little more, which it cuts off.
+pub fn check_indices(layer: impl Layer, example: &[usize], count: usize) {
+    check_with(Box::new(layer), example, &|shape, start| {
+        let mut array = numbers(shape, start);
+        let index = |x: &f64| ((x + 1.0) * 50.0).floor() % count as f64 + 0.25;
+        array.data = array.data.iter().map(index).collect();
+        array
+    });
+}
+
+/// Inputs of a shape, from this number of a series on.
+type Inputs<'a> = &'a dyn Fn(&[usize], usize) -> Array;
+
+fn check_with(mut layer: Box<dyn Layer>, example: &[usize], inputs: Inputs<'_>) {
     config_survives(&*layer);
     let parameters = build(&mut *layer, example);
-    gradients_agree(&*layer, &parameters, example);
+    gradients_agree(&*layer, &parameters, example, inputs);
     drop(parameters);
-    files_keep_it(&*layer, example);
-    threads_change_nothing(&*layer, example);
-    training_lowers_the_loss(layer, example);
+    files_keep_it(&*layer, example, inputs);
+    threads_change_nothing(&*layer, example, inputs);
+    training_lowers_the_loss(layer, example, inputs);
 }
 
 /// Checks that a model with this layer cannot be built, and that the error says `part`.
@@ -132,7 +148,12 @@ fn numbers(shape: &[usize], start: usize) -> Array {
     Array::new(shape.to_vec(), DType::F32, data.collect())
 }
 
-fn gradients_agree(layer: &dyn Layer, parameters: &[Parameter], example: &[usize]) {
+fn gradients_agree(
+    layer: &dyn Layer,
+    parameters: &[Parameter],
+    example: &[usize],
+    given: Inputs<'_>,
+) {
     let (program, names) = program(layer, parameters, example, true);
     let bindings = Bindings::batch(BATCH);
     let mut executor = ReferenceExecutor::new();
@@ -142,7 +163,7 @@ fn gradients_agree(layer: &dyn Layer, parameters: &[Parameter], example: &[usize
     let mut shape = vec![BATCH];
     shape.extend(example);
     let number = |number: f64| Array::scalar(number, DType::I64);
-    let mut inputs = vec![numbers(&shape, 0), number(7.0), number(0.0), number(0.0)];
+    let mut inputs = vec![given(&shape, 0), number(7.0), number(0.0), number(0.0)];
     let output = |values: &[Array], place: usize| values[program.outputs()[place].node].clone();
     let values = executor.evaluate(&program, &bindings, &inputs).unwrap();
     let slopes: Vec<Array> = (0..=names.len())
@@ -181,7 +202,7 @@ fn gradients_agree(layer: &dyn Layer, parameters: &[Parameter], example: &[usize
 }
 
 /// A model with another such layer between its input and a dense layer, trained for two steps by this number of threads.
-fn trained(layer: &dyn Layer, example: &[usize], threads: usize) -> Sequential {
+fn trained(layer: &dyn Layer, example: &[usize], inputs: Inputs<'_>, threads: usize) -> Sequential {
     let again = LayerSpec::from_arguments(layer.class_name(), layer.config()).unwrap();
     let mut model = Sequential::new();
     let options = danlu_cpu::CpuOptions {
@@ -198,22 +219,23 @@ fn trained(layer: &dyn Layer, example: &[usize], threads: usize) -> Sequential {
     model
         .compile(Adam::new(0.05), "mse", Vec::<&str>::new())
         .unwrap();
-    let (x, y) = (inputs(6, example), numbers(&[6, 2], 3).to_tensor().unwrap());
+    let x = batch_of(6, example, inputs);
+    let y = numbers(&[6, 2], 3).to_tensor().unwrap();
     let options = FitOptions::new().epochs(1).batch_size(3).verbose(false);
     model.fit((&x, &y), options).unwrap();
     model
 }
 
-fn inputs(count: usize, example: &[usize]) -> Tensor {
+fn batch_of(count: usize, example: &[usize], inputs: Inputs<'_>) -> Tensor {
     let mut shape = vec![count];
     shape.extend(example);
-    numbers(&shape, 5).to_tensor().unwrap()
+    inputs(&shape, 5).to_tensor().unwrap()
 }
 
-fn files_keep_it(layer: &dyn Layer, example: &[usize]) {
+fn files_keep_it(layer: &dyn Layer, example: &[usize], inputs: Inputs<'_>) {
     let class = layer.class_name();
-    let model = &mut trained(layer, example, 1);
-    let x = inputs(5, example);
+    let model = &mut trained(layer, example, inputs, 1);
+    let x = batch_of(5, example, inputs);
     let predictions = model.predict(&x, PredictOptions::new()).unwrap();
     let (config, weights) = (model.to_keras().unwrap(), model.weights().unwrap());
     let folder = tempfile::tempdir().unwrap();
@@ -230,18 +252,21 @@ fn files_keep_it(layer: &dyn Layer, example: &[usize]) {
     }
 }
 
-fn threads_change_nothing(layer: &dyn Layer, example: &[usize]) {
+fn threads_change_nothing(layer: &dyn Layer, example: &[usize], inputs: Inputs<'_>) {
     let class = layer.class_name();
-    let (mut one, mut three) = (trained(layer, example, 1), trained(layer, example, 3));
+    let (mut one, mut three) = (
+        trained(layer, example, inputs, 1),
+        trained(layer, example, inputs, 3),
+    );
     assert_eq!(one.weights().unwrap(), three.weights().unwrap(), "{class}");
-    let x = inputs(5, example);
+    let x = batch_of(5, example, inputs);
     let found = one.predict(&x, PredictOptions::new()).unwrap();
     let expected = three.predict(&x, PredictOptions::new()).unwrap();
     assert_eq!(found, expected, "{class}");
 }
 
 /// The layer between a flat dense layer's output and targets; at least its own model must learn.
-fn training_lowers_the_loss(layer: Box<dyn Layer>, example: &[usize]) {
+fn training_lowers_the_loss(layer: Box<dyn Layer>, example: &[usize], inputs: Inputs<'_>) {
     let class = layer.class_name().to_owned();
     let mut model = Sequential::new();
     model.add(Input::new(example));
@@ -253,7 +278,7 @@ fn training_lowers_the_loss(layer: Box<dyn Layer>, example: &[usize]) {
         .unwrap();
     let mut shape = vec![6];
     shape.extend(example);
-    let x = numbers(&shape, 5).to_tensor().unwrap();
+    let x = inputs(&shape, 5).to_tensor().unwrap();
     let y = numbers(&[6, 2], 3).to_tensor().unwrap();
     let model: &mut Model = &mut model;
     let before = model

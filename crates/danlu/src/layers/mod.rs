@@ -49,6 +49,7 @@ mod dense;
 mod depthwise_convolution;
 mod dropout;
 mod elu;
+mod embedding;
 mod flatten;
 mod gaussian_dropout;
 mod gaussian_noise;
@@ -102,6 +103,7 @@ pub use depthwise_convolution::{DepthwiseConv1D, DepthwiseConv2D, DepthwiseConvo
 pub use depthwise_convolution::{SeparableConv1D, SeparableConv2D, SeparableConvolution};
 pub use dropout::Dropout;
 pub use elu::ELU;
+pub use embedding::Embedding;
 pub use flatten::Flatten;
 pub use gaussian_dropout::GaussianDropout;
 pub use gaussian_noise::GaussianNoise;

@@ -7,13 +7,13 @@ use super::{
     ActivationLayer, ActivityRegularization, AlphaDropout, AveragePooling1D, AveragePooling2D,
     AveragePooling3D, BatchNormalization, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D,
     Cropping1D, Cropping2D, Cropping3D, Dense, DepthwiseConv1D, DepthwiseConv2D, Dropout, ELU,
-    Flatten, GaussianDropout, GaussianNoise, GlobalAveragePooling1D, GlobalAveragePooling2D,
-    GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D,
-    GroupNormalization, Identity, Input, Layer, LayerNormalization, LeakyReLU, MaxPooling1D,
-    MaxPooling2D, MaxPooling3D, Normalization, PReLU, Permute, RMSNormalization, ReLU,
-    RepeatVector, Rescaling, Reshape, SeparableConv1D, SeparableConv2D, Softmax, SpatialDropout1D,
-    SpatialDropout2D, SpatialDropout3D, UnitNormalization, UpSampling1D, UpSampling2D,
-    UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
+    Embedding, Flatten, GaussianDropout, GaussianNoise, GlobalAveragePooling1D,
+    GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D,
+    GlobalMaxPooling3D, GroupNormalization, Identity, Input, Layer, LayerNormalization, LeakyReLU,
+    MaxPooling1D, MaxPooling2D, MaxPooling3D, Normalization, PReLU, Permute, RMSNormalization,
+    ReLU, RepeatVector, Rescaling, Reshape, SeparableConv1D, SeparableConv2D, Softmax,
+    SpatialDropout1D, SpatialDropout2D, SpatialDropout3D, UnitNormalization, UpSampling1D,
+    UpSampling2D, UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
 };
 use crate::{Arguments, Error, Result};
 
@@ -56,6 +56,7 @@ fn registry() -> &'static RwLock<BTreeMap<String, Entry>> {
             ("DepthwiseConv2D", make_boxed::<DepthwiseConv2D>),
             ("Dropout", make_boxed::<Dropout>),
             ("ELU", make_boxed::<ELU>),
+            ("Embedding", make_boxed::<Embedding>),
             ("Flatten", make_boxed::<Flatten>),
             ("GaussianDropout", make_boxed::<GaussianDropout>),
             ("GaussianNoise", make_boxed::<GaussianNoise>),

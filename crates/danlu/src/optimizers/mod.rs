@@ -1,7 +1,7 @@
 //! Optimizers: how gradients change parameters. One file per optimizer.
 //!
 //! In order of increasing complexity: [`SGD`], [`Adagrad`], [`RMSprop`], [`Lion`], [`Adam`], [`AdamW`], [`Adamax`], [`Nadam`],
-//! [`Adadelta`], [`Lamb`], [`Ftrl`], [`Adafactor`], [`Muon`]. All take what [`Options`] holds; a learning rate is a number or
+//! [`SparseAdam`], [`Adadelta`], [`Lamb`], [`Ftrl`], [`Adafactor`], [`Muon`]. All take what [`Options`] holds; a learning rate is a number or
 //! one of [`schedules`].
 
 mod adadelta;
@@ -25,6 +25,7 @@ mod registry;
 mod rmsprop;
 pub mod schedules;
 mod sgd;
+mod sparse_adam;
 mod state;
 
 use std::fmt::Debug;
@@ -54,6 +55,7 @@ pub use registry::{names, register_optimizer};
 pub use rmsprop::RMSprop;
 pub use schedules::Schedule;
 pub use sgd::SGD;
+pub use sparse_adam::SparseAdam;
 pub(crate) use state::{ITERATION, LEARNING_RATE, StateSpec, average_name, layout};
 pub use state::{Slot, Trained};
 
