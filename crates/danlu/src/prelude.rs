@@ -17,5 +17,5 @@ pub use crate::metrics::{BinaryAccuracy, CategoricalAccuracy, Metric, SparseCate
 pub use crate::model::{LoadOptions, Model, Sequential};
 pub use crate::optimizers::{Adam, Clipping, SGD};
 pub use crate::training::{
-    Control, EvaluateOptions, FitOptions, History, Observer, PredictOptions, Results,
+    Control, EarlyStopping, EvaluateOptions, FitOptions, History, Observer, PredictOptions, Results,
 };
