@@ -161,7 +161,9 @@ impl RunFolder {
             .or(epoch.logs.get("loss"))
             .unwrap_or(f64::INFINITY);
         self.checkpoint("last", model, &line)?;
-        if self.best.is_none_or(|best| watched < best) {
+        // Where something is watched, the best epoch is the one whose weights early stopping would put back.
+        let less = self.best.is_none_or(|best| watched < best);
+        if epoch.improved.unwrap_or(less) {
             self.best = Some(watched);
             self.checkpoint("best", model, &line)?;
         }

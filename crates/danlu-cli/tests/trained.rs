@@ -72,6 +72,64 @@ fn training_leaves_a_run_folder_and_says_what_happened() {
 }
 
 #[test]
+fn early_stopping_and_metrics_stand_in_a_recipe() {
+    let place = Place::new();
+    let recipe = place.good("recipes show digits");
+    let (before, _) = recipe.split_once("[training]").unwrap();
+    let training = "[training]\noptimizer = { type = \"Adam\", learning_rate = 0.05 }\n\
+                    loss = { type = \"SparseCategoricalCrossentropy\", ignore_class = 3 }\n\
+                    metrics = [\"accuracy\", { type = \"SparseTopKCategoricalAccuracy\", k = 2 }]\n\
+                    epochs = 30\nvalidation_split = 0.2\nseed = 1\n\
+                    early_stopping = { monitor = \"val_accuracy\", patience = 1, restore_best_weights = true }\n";
+    place.write("r.toml", format!("{before}{training}"));
+    let result = place.json("train r.toml --json --out r");
+    let did = &result["early_stopping"];
+    let accuracy = result["history"]["val_accuracy"].as_array().unwrap();
+    let top = result["history"]["sparse_top_k_categorical_accuracy"]
+        .as_array()
+        .unwrap();
+    assert!(top[0].as_f64() > result["history"]["accuracy"][0].as_f64());
+    assert_eq!(
+        did["stopped_epoch"].as_u64(),
+        Some(accuracy.len() as u64),
+        "{did}"
+    );
+    assert!(accuracy.len() < 30, "{accuracy:?}");
+    assert_eq!(did["restored_epoch"], did["best_epoch"]);
+    let best: Value = serde_json::from_slice(&place.read("r/best/state.json")).unwrap();
+    assert_eq!(best["epoch"], did["best_epoch"]);
+    assert_eq!(best["val_accuracy"], did["best"]);
+    // What fit left is what the run folder keeps as best.
+    assert_eq!(
+        place.read("r/final.safetensors"),
+        place.read("r/best/weights.safetensors")
+    );
+    let record: Value = serde_json::from_slice(&place.read("r/run.json")).unwrap();
+    assert_eq!(record["state"], "finished");
+    assert_eq!(record["early_stopping"], *did);
+    // The recipe in the folder says it all again, and the model keeps its metrics.
+    let again = place.json("train r/recipe.toml --json --out again");
+    assert_eq!(again["history"], result["history"]);
+    let results = place.json("evaluate r/model.keras --data digits --json");
+    assert_eq!(results, result["test"]);
+    let stderr = place.bad_training(
+        "r.toml --set training.early_stopping.monitor=val_acuracy --out b",
+        2,
+    );
+    assert!(stderr.contains("did you mean `val_accuracy`?"), "{stderr}");
+    let stderr = place.bad_training("r.toml --set training.validation_split=0.0 --out b", 2);
+    assert!(stderr.contains("validation"), "{stderr}");
+    let stderr = place.bad_training(
+        "r.toml --set training.early_stopping.patience=-1 --out b",
+        2,
+    );
+    assert!(
+        stderr.contains("patience") && stderr.contains("0 or above"),
+        "{stderr}"
+    );
+}
+
+#[test]
 fn predictions_name_classes_and_do_not_depend_on_batches() {
     let place = Place::new();
     place.good("train digits --epochs 1 --quiet --out d");

@@ -62,6 +62,12 @@ impl Arguments {
         self.values.get(argument).is_some_and(Value::is_null)
     }
 
+    /// Takes an argument, `null` included, where that is a value of its own.
+    pub fn take_with_null(&mut self, argument: &str) -> Option<Value> {
+        self.known.push(argument.to_owned());
+        self.values.shift_remove(argument)
+    }
+
     /// An error about an argument's value.
     pub fn wrong(&self, argument: &str, expected: &str, received: &Value) -> Error {
         Error::argument(&self.owner, argument, expected, received)

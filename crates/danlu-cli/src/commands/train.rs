@@ -181,6 +181,8 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
         drop((data, source));
         return interrupted(&mut folder, &history, arguments);
     }
+    note_early_stop(&history, messages);
+    folder.record("early_stopping", stopped_early(&history));
     let test = match &source.test {
         Some(test) => {
             let test: Arc<dyn Dataset> = Arc::new(test.clone());
@@ -219,6 +221,7 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
         peak: measure_peak(isa, threads),
     });
     if arguments.json {
+        let early_stopping = stopped_early(&history);
         let history: Config = history
             .metrics
             .iter()
@@ -232,6 +235,7 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
         let mut report = json!({
             "history": history,
             "test": test_json,
+            "early_stopping": early_stopping,
             "model": path.join("model.keras").display().to_string(),
             "run": folder.path().display().to_string(),
             "resumed_from": null,
@@ -253,13 +257,48 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
 /// What the recipe says of `fit`.
 fn fit_options<'a>(recipe: &Recipe) -> FitOptions<'a> {
     let training = &recipe.training;
-    FitOptions::new()
+    let options = FitOptions::new()
         .epochs(training.epochs)
         .batch_size(training.batch_size)
         .validation_split(training.validation_split)
         .shuffle(training.shuffle)
         .seed(training.seed)
-        .verbose(false)
+        .verbose(false);
+    match &training.early_stopping {
+        Some(early_stopping) => options.early_stopping(early_stopping.clone()),
+        None => options,
+    }
+}
+
+/// What early stopping did, with epochs counted from 1 as in the run folder's files.
+fn stopped_early(history: &History) -> Value {
+    let Some(did) = &history.early_stopping else {
+        return Value::Null;
+    };
+    let number = |epoch: Option<usize>| epoch.map(|epoch| epoch + 1);
+    json!({
+        "stopped_epoch": number(did.stopped_epoch),
+        "best_epoch": number(did.best_epoch),
+        "best": did.best,
+        "restored_epoch": number(did.restored_epoch),
+    })
+}
+
+/// Says what early stopping did, where it did something.
+fn note_early_stop(history: &History, messages: Messages) {
+    let Some(did) = &history.early_stopping else {
+        return;
+    };
+    let best = did.best_epoch.map_or(0, |epoch| epoch + 1);
+    if let Some(epoch) = did.stopped_epoch {
+        let epoch = epoch + 1;
+        messages.note(&format!(
+            "stopped early after epoch {epoch}; the best was epoch {best}"
+        ));
+    }
+    if let Some(epoch) = did.restored_epoch {
+        messages.note(&format!("the weights are those of epoch {}", epoch + 1));
+    }
 }
 
 /// The recipe's model, built or loaded, with the weights to begin with.

@@ -11,6 +11,7 @@ use danlu::Config;
 use danlu::layers::LayerSpec;
 use danlu::losses::Loss;
 use danlu::metrics::Metric;
+use danlu::training::EarlyStopping;
 use serde_json::{Value, json};
 
 use crate::data::DataSource;
@@ -63,6 +64,8 @@ pub struct Training {
     pub shuffle: bool,
     /// The seed of everything random.
     pub seed: u64,
+    /// When to stop before the last epoch.
+    pub early_stopping: Option<EarlyStopping>,
 }
 
 impl Recipe {
@@ -224,6 +227,7 @@ impl Training {
         let validation_split = table.number("validation_split", share, inside)?;
         let shuffle = table.boolean("shuffle")?;
         let seed = table.integer("seed", 0, i64::MAX)?;
+        let early_stopping = table.take("early_stopping");
         table.finish()?;
         let located = |path: &str, error: danlu::Error| library_error(document, path, &error);
         if let Some(optimizer) = &optimizer {
@@ -237,6 +241,10 @@ impl Training {
             let path = format!("training.metrics.{index}");
             Metric::from_json(metric).map_err(|error| located(&path, error))?;
         }
+        let early_stopping = early_stopping
+            .map(EarlyStopping::from_json)
+            .transpose()
+            .map_err(|error| located("training.early_stopping", error))?;
         Ok(Training {
             optimizer,
             loss,
@@ -246,6 +254,7 @@ impl Training {
             validation_split: validation_split.unwrap_or(0.0),
             shuffle: shuffle.unwrap_or(true),
             seed: seed.unwrap_or(0) as u64,
+            early_stopping,
         })
     }
 }

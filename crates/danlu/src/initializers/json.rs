@@ -45,8 +45,6 @@ pub(super) fn from_parts(
         "uniform" => "random_uniform".to_owned(),
         "zero" => "zeros".to_owned(),
         "one" => "ones".to_owned(),
-        "normal" => "random_normal".to_owned(),
-        "uniform" => "random_uniform".to_owned(),
         other => other.to_owned(),
     };
     let initializer = match snake.as_str() {

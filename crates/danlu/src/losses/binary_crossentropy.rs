@@ -58,6 +58,13 @@ impl Default for BinaryCrossentropy {
     }
 }
 
+impl BinaryCrossentropy {
+    /// Of arguments by Keras' names.
+    pub(crate) fn read(arguments: &mut Arguments) -> Result<BinaryCrossentropy> {
+        Self::from_config(arguments)
+    }
+}
+
 impl FromConfig for BinaryCrossentropy {
     fn from_config(arguments: &mut Arguments) -> Result<BinaryCrossentropy> {
         let loss = BinaryCrossentropy {

@@ -58,6 +58,13 @@ impl Default for CategoricalCrossentropy {
     }
 }
 
+impl CategoricalCrossentropy {
+    /// Of arguments by Keras' names.
+    pub(crate) fn read(arguments: &mut Arguments) -> Result<CategoricalCrossentropy> {
+        Self::from_config(arguments)
+    }
+}
+
 impl FromConfig for CategoricalCrossentropy {
     fn from_config(arguments: &mut Arguments) -> Result<CategoricalCrossentropy> {
         let loss = CategoricalCrossentropy {

@@ -35,6 +35,7 @@ pub use categorical_focal_crossentropy::CategoricalFocalCrossentropy;
 pub use categorical_generalized_cross_entropy::CategoricalGeneralizedCrossEntropy;
 pub use circle::Circle;
 pub use cosine_similarity::CosineSimilarity;
+pub(crate) use cosine_similarity::cosine;
 pub use divergences::{KLDivergence, Poisson};
 pub use errors::{
     LogCosh, MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError,
@@ -42,11 +43,13 @@ pub use errors::{
 };
 pub use hinges::{CategoricalHinge, Hinge, SquaredHinge};
 pub use huber::Huber;
+pub(crate) use json::own_object;
 pub(crate) use logits::{OutputKind, output_kind};
 pub use overlap::{Dice, Tversky};
+pub(crate) use registry::function_name;
 pub use registry::{names, register_loss};
 pub use sparse_categorical_crossentropy::SparseCategoricalCrossentropy;
-pub(crate) use terms::{axis_of_example, normalized};
+pub(crate) use terms::axis_of_example;
 
 /// What Keras clips probabilities to.
 pub(crate) const EPSILON: f64 = 1e-7;
@@ -194,6 +197,11 @@ impl Loss {
         F: Fn(&Value, &Value) -> danlu_graph::Result<Value> + Send + Sync + 'static,
     {
         Loss::new(custom::CustomLoss::new(name, function))
+    }
+
+    /// What it computes, to be kept elsewhere as well.
+    pub(crate) fn shared_function(&self) -> Arc<dyn LossFunction> {
+        Arc::clone(&self.function)
     }
 
     /// The same loss with another reduction.

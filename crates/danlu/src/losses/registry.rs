@@ -208,6 +208,11 @@ pub(super) fn builtin(name: &str) -> Option<&'static Entry> {
     })
 }
 
+/// The name of Keras' function, where the name is one of Danlu's own losses.
+pub(crate) fn function_name(name: &str) -> Option<&'static str> {
+    Some(builtin(name)?.function)
+}
+
 /// The name by which Keras reads a loss from a file, where it is one that Keras has.
 pub(super) fn name_in_files(name: &str) -> String {
     let short = snake_case(name);

@@ -42,6 +42,13 @@ impl SparseCategoricalCrossentropy {
     }
 }
 
+impl SparseCategoricalCrossentropy {
+    /// Of arguments by Keras' names.
+    pub(crate) fn read(arguments: &mut Arguments) -> Result<SparseCategoricalCrossentropy> {
+        Self::from_config(arguments)
+    }
+}
+
 impl FromConfig for SparseCategoricalCrossentropy {
     fn from_config(arguments: &mut Arguments) -> Result<SparseCategoricalCrossentropy> {
         let loss = SparseCategoricalCrossentropy {

@@ -28,7 +28,7 @@ pub(super) fn one_minus(value: &Value) -> Result<Value> {
 }
 
 /// Divided by its length along an axis, which counts as 1e-7 at least (Keras' `normalize`).
-pub(crate) fn normalized(value: &Value, axis: isize) -> Result<Value> {
+pub(super) fn normalized(value: &Value, axis: isize) -> Result<Value> {
     let squares = value.square()?.sum(&[axis], true)?;
     Ok(value.divide(&squares.maximum_scalar(EPSILON * EPSILON)?.sqrt()?)?)
 }

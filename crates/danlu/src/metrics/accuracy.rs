@@ -2,14 +2,45 @@
 
 use danlu_graph::{DType, Value};
 
-use super::MetricFunction;
-use crate::losses::{align, shapes_differ, without_last};
-use crate::{Config, Result, config};
+use super::{Direction, FromConfig, MetricFunction};
+use crate::losses::{align, last_is_one, shapes_differ, squeeze, without_last};
+use crate::{Arguments, Config, Result, config};
+
+/// Whether `y_pred` is `y_true`, for each element (Keras' `Accuracy`).
+#[derive(Clone, Debug, Default)]
+pub struct Accuracy {}
+
+impl FromConfig for Accuracy {
+    fn from_config(_: &mut Arguments) -> Result<Accuracy> {
+        Ok(Accuracy {})
+    }
+}
+
+impl MetricFunction for Accuracy {
+    fn class_name(&self) -> &str {
+        "Accuracy"
+    }
+    fn name(&self) -> &str {
+        "accuracy"
+    }
+    fn config(&self) -> Config {
+        Config::new()
+    }
+    fn direction(&self) -> Option<Direction> {
+        Some(Direction::Up)
+    }
+    fn values(&self, y_true: &Value, y_pred: &Value) -> Result<Value> {
+        let (y_true, y_pred) = align(self.name(), y_true, y_pred)?;
+        Ok(y_pred
+            .equal(&y_true.cast(y_pred.dtype())?)?
+            .cast(DType::F32)?)
+    }
+}
 
 /// Whether `y_pred > threshold` is `y_true`, for each element (Keras' `BinaryAccuracy`).
 #[derive(Clone, Debug)]
 pub struct BinaryAccuracy {
-    pub(super) threshold: f64,
+    threshold: f64,
 }
 
 impl BinaryAccuracy {
@@ -32,6 +63,13 @@ impl Default for BinaryAccuracy {
     }
 }
 
+impl FromConfig for BinaryAccuracy {
+    fn from_config(arguments: &mut Arguments) -> Result<BinaryAccuracy> {
+        let threshold = arguments.number("threshold")?.unwrap_or(0.5);
+        Ok(BinaryAccuracy { threshold })
+    }
+}
+
 impl MetricFunction for BinaryAccuracy {
     fn class_name(&self) -> &str {
         "BinaryAccuracy"
@@ -41,6 +79,9 @@ impl MetricFunction for BinaryAccuracy {
     }
     fn config(&self) -> Config {
         config! { "threshold": self.threshold }
+    }
+    fn direction(&self) -> Option<Direction> {
+        Some(Direction::Up)
     }
     fn values(&self, y_true: &Value, y_pred: &Value) -> Result<Value> {
         let (y_true, y_pred) = align(self.name(), y_true, y_pred)?;
@@ -54,6 +95,12 @@ impl MetricFunction for BinaryAccuracy {
 #[derive(Clone, Debug, Default)]
 pub struct CategoricalAccuracy {}
 
+impl FromConfig for CategoricalAccuracy {
+    fn from_config(_: &mut Arguments) -> Result<CategoricalAccuracy> {
+        Ok(CategoricalAccuracy {})
+    }
+}
+
 impl MetricFunction for CategoricalAccuracy {
     fn class_name(&self) -> &str {
         "CategoricalAccuracy"
@@ -63,6 +110,9 @@ impl MetricFunction for CategoricalAccuracy {
     }
     fn config(&self) -> Config {
         Config::new()
+    }
+    fn direction(&self) -> Option<Direction> {
+        Some(Direction::Up)
     }
     fn values(&self, y_true: &Value, y_pred: &Value) -> Result<Value> {
         let (y_true, y_pred) = align(self.name(), y_true, y_pred)?;
@@ -75,6 +125,12 @@ impl MetricFunction for CategoricalAccuracy {
 #[derive(Clone, Debug, Default)]
 pub struct SparseCategoricalAccuracy {}
 
+impl FromConfig for SparseCategoricalAccuracy {
+    fn from_config(_: &mut Arguments) -> Result<SparseCategoricalAccuracy> {
+        Ok(SparseCategoricalAccuracy {})
+    }
+}
+
 impl MetricFunction for SparseCategoricalAccuracy {
     fn class_name(&self) -> &str {
         "SparseCategoricalAccuracy"
@@ -85,26 +141,32 @@ impl MetricFunction for SparseCategoricalAccuracy {
     fn config(&self) -> Config {
         Config::new()
     }
+    fn direction(&self) -> Option<Direction> {
+        Some(Direction::Up)
+    }
     fn values(&self, y_true: &Value, y_pred: &Value) -> Result<Value> {
-        let expected = without_last(&y_pred.shape());
-        let mut classes = y_true.clone();
-        let last_is_one = |value: &Value| value.shape().dims().last().is_some_and(|d| d.is_one());
-        if classes.shape().rank() == y_pred.shape().rank() && last_is_one(&classes) {
-            classes = classes.reshape(&without_last(&classes.shape()))?;
-        }
-        if classes.shape() != expected {
-            let advice = "targets are one class index for each example";
-            return Err(shapes_differ(self.name(), y_true, y_pred, advice));
-        }
+        let classes = class_indices(self.name(), y_true, y_pred)?;
         let said = y_pred.argmax(-1)?;
         let right = said.equal(&classes.cast(said.dtype())?)?;
         Ok(right.cast(DType::F32)?)
     }
 }
 
+/// Targets as one class index for each row of the predictions, `(batch, ...)`.
+pub(super) fn class_indices(metric: &str, y_true: &Value, y_pred: &Value) -> Result<Value> {
+    let mut classes = y_true.clone();
+    if classes.shape().rank() == y_pred.shape().rank() && last_is_one(&classes) {
+        classes = squeeze(&classes)?;
+    }
+    if classes.shape() != without_last(&y_pred.shape()) {
+        let advice = "targets are one class index for each example";
+        return Err(shapes_differ(metric, y_true, y_pred, advice));
+    }
+    Ok(classes)
+}
+
 /// What `accuracy` means for these shapes (Keras' `is_binary_or_sparse_categorical`).
 pub(super) fn by_shapes(y_true: &Value, y_pred: &Value) -> Box<dyn MetricFunction> {
-    let last_is_one = |value: &Value| value.shape().dims().last().is_some_and(|d| d.is_one());
     if last_is_one(y_pred) {
         Box::new(BinaryAccuracy::new())
     } else if y_true.shape().rank() < y_pred.shape().rank() || last_is_one(y_true) {

@@ -1,32 +1,15 @@
-//! Metrics by name and as files and recipes hold them.
+//! Metrics as files and recipes hold them.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{
-    BinaryAccuracy, CategoricalAccuracy, CrossentropyMetric, Kind, MeanAbsoluteErrorMetric,
-    MeanSquaredErrorMetric, Metric, SparseCategoricalAccuracy,
-};
-use crate::config::{Arguments, Config, Described, described, keras_object, snake_case};
-use crate::{Error, Result};
-
-const NAMES: [&str; 12] = [
-    "accuracy",
-    "acc",
-    "binary_accuracy",
-    "categorical_accuracy",
-    "sparse_categorical_accuracy",
-    "mean_absolute_error",
-    "mae",
-    "mean_squared_error",
-    "mse",
-    "binary_crossentropy",
-    "categorical_crossentropy",
-    "sparse_categorical_crossentropy",
-];
+use super::{Kind, Metric, registry};
+use crate::Result;
+use crate::config::{Arguments, Config, Described, described, keras_object};
+use crate::losses::{function_name, own_object};
 
 impl Metric {
-    /// The metric of this name, such as `accuracy` or `mae`. `accuracy` is binary, categorical or sparse by the shapes of
-    /// targets and predictions, as in Keras.
+    /// The metric of this name, such as `accuracy`, `mae` or one that [`register_metric`](super::register_metric) made known.
+    /// `accuracy` is binary, categorical or sparse by the shapes of targets and predictions, as in Keras.
     ///
     /// # Errors
     /// There is none.
@@ -61,23 +44,7 @@ impl Metric {
     }
 
     fn from_parts(name: &str, mut arguments: Arguments) -> Result<Metric> {
-        let mut metric = match snake_case(name).as_str() {
-            "binary_accuracy" => Metric::new(BinaryAccuracy {
-                threshold: arguments.number("threshold")?.unwrap_or(0.5),
-            }),
-            "categorical_accuracy" => Metric::new(CategoricalAccuracy {}),
-            "sparse_categorical_accuracy" => Metric::new(SparseCategoricalAccuracy {}),
-            "mean_absolute_error" | "mae" => Metric::new(MeanAbsoluteErrorMetric {}),
-            "mean_squared_error" | "mse" => Metric::new(MeanSquaredErrorMetric {}),
-            "binary_crossentropy" => Metric::new(CrossentropyMetric::binary(&mut arguments)?),
-            "categorical_crossentropy" => {
-                Metric::new(CrossentropyMetric::categorical(&mut arguments)?)
-            }
-            "sparse_categorical_crossentropy" => {
-                Metric::new(CrossentropyMetric::sparse(&mut arguments)?)
-            }
-            _ => return Err(Error::unknown("metric", name, NAMES)),
-        };
+        let mut metric = registry::make_metric(name, &mut arguments)?;
         if let Some(own) = arguments.string("name")? {
             metric.name = own;
         }
@@ -89,12 +56,27 @@ impl Metric {
     /// As Keras writes it: the text that it was given as, or an object.
     pub fn to_json(&self) -> Value {
         match (&self.given, &self.kind) {
+            (Some(given), Kind::Function(_))
+                if !registry::is_builtin(given) && !registry::is_own(given) =>
+            {
+                // A loss: Keras finds it as a function only.
+                json!({
+                    "module": "builtins",
+                    "class_name": "function",
+                    "config": function_name(given).unwrap_or(given),
+                    "registered_name": "function",
+                })
+            }
             (Some(given), _) => Value::from(given.as_str()),
             (None, Kind::Accuracy) => Value::from(self.name.as_str()),
             (None, Kind::Function(function)) => {
+                let class_name = function.class_name();
                 let mut config = crate::config! { "name": self.name, "dtype": "float32" };
                 config.extend(function.config());
-                keras_object("keras.metrics", function.class_name(), config)
+                match registry::is_builtin(class_name) {
+                    true => keras_object("keras.metrics", class_name, config),
+                    false => own_object(class_name, config),
+                }
             }
         }
     }

@@ -1,22 +1,63 @@
-//! Metrics: what is reported beside the loss, as running means over the examples of an epoch. One file per family.
+//! Metrics: what is reported beside the loss, from totals over the examples of an epoch. One file per family; names stand in
+//! `registry`.
 
 mod accuracy;
+mod auc;
+mod confusion;
+mod correlation;
+mod curve;
 mod custom;
-mod errors;
+mod f_score;
+mod intersection;
 mod json;
+mod loss_metrics;
+mod mean;
+mod points;
+mod r2_score;
+mod registry;
+mod regression;
+mod top_k;
+mod totals;
 
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use danlu_graph::Value;
 
-use crate::{Config, Result};
+use crate::losses::LossFunction;
+use crate::{Arguments, Config, Error, Result};
 
-pub use accuracy::{BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy};
-use errors::CrossentropyMetric;
-pub use errors::{MeanAbsoluteErrorMetric, MeanSquaredErrorMetric};
+pub use accuracy::{Accuracy, BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy};
+pub use auc::{AUC, AucCurve, Summation};
+pub use confusion::{
+    FalseNegatives, FalsePositives, Precision, Recall, TrueNegatives, TruePositives,
+};
+pub use correlation::{ConcordanceCorrelation, PearsonCorrelation};
+pub use f_score::{Average, F1Score, FBetaScore};
+pub use intersection::{BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU};
+pub use loss_metrics::{LossMetric, MeanAbsoluteErrorMetric, MeanSquaredErrorMetric};
+pub use points::{
+    PrecisionAtRecall, RecallAtPrecision, SensitivityAtSpecificity, SpecificityAtSensitivity,
+};
+pub use r2_score::{ClassAggregation, R2Score};
+pub use registry::{names, register_metric};
+pub use regression::{CosineSimilarityMetric, RootMeanSquaredError};
+pub use top_k::{SparseTopKCategoricalAccuracy, TopKCategoricalAccuracy};
+pub use totals::Totals;
 
-/// A metric: one number for each example (or each element of each example); the metric is their mean.
+/// Whether more of a metric is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// More is better.
+    Up,
+    /// Less is better.
+    Down,
+}
+
+/// A metric: totals that each batch adds to, and a number that is made of them.
+///
+/// One that is the mean of a number for each example (or each element of each example) has [`values`](Self::values); any
+/// other has [`totals`](Self::totals) and [`result`](Self::result).
 pub trait MetricFunction: Send + Sync + Debug + 'static {
     /// Keras' class name, such as `BinaryAccuracy`.
     fn class_name(&self) -> &str;
@@ -27,11 +68,48 @@ pub trait MetricFunction: Send + Sync + Debug + 'static {
     /// The arguments beside `name`, by Keras' names.
     fn config(&self) -> Config;
 
+    /// Whether more is better; `None` where nobody can say.
+    fn direction(&self) -> Option<Direction> {
+        None
+    }
+
     /// Targets `(batch, ...)` of any dtype and predictions `(batch, ..., outputs)` to f32 `(batch, ...)`.
     ///
     /// # Errors
+    /// The shapes do not fit; the metric is no mean.
+    fn values(&self, y_true: &Value, y_pred: &Value) -> Result<Value> {
+        let _ = (y_true, y_pred);
+        Err(Error::unsupported(
+            self.class_name(),
+            "a mean over examples",
+            "use `totals`, or, in a metric of your own, define `values` or `totals`",
+        ))
+    }
+
+    /// What a batch adds: values whose shapes do not depend on the number of examples. `weights` are f32 `(batch)`.
+    ///
+    /// # Errors
     /// The shapes do not fit.
-    fn values(&self, y_true: &Value, y_pred: &Value) -> Result<Value>;
+    fn totals(
+        &self,
+        y_true: &Value,
+        y_pred: &Value,
+        weights: Option<&Value>,
+    ) -> Result<Vec<Value>> {
+        mean::totals(&self.values(y_true, y_pred)?, None, weights)
+    }
+
+    /// The metric, from what all batches added: the sums of [`totals`](Self::totals), in its order. Called at each step, so it
+    /// should allocate nothing.
+    fn result(&self, totals: Totals<'_>) -> f64 {
+        totals.mean()
+    }
+}
+
+/// A metric that can be made of arguments by Keras' names.
+trait FromConfig: MetricFunction + Sized {
+    /// Takes its arguments, beside `name` and `dtype`.
+    fn from_config(arguments: &mut Arguments) -> Result<Self>;
 }
 
 #[derive(Clone, Debug)]
@@ -58,6 +136,11 @@ impl Metric {
             kind: Kind::Function(Arc::new(function)),
             given: None,
         }
+    }
+
+    /// The mean of a loss over the examples.
+    pub fn of_loss(loss: impl LossFunction) -> Metric {
+        Metric::new(LossMetric::new(loss))
     }
 
     /// A metric written as a closure over graph values: from targets and predictions to one number for each example.
@@ -87,14 +170,59 @@ impl Metric {
         &self.name
     }
 
-    /// The number of each example.
+    /// Whether more is better; `None` where nobody can say.
+    pub fn direction(&self) -> Option<Direction> {
+        match &self.kind {
+            Kind::Function(function) => function.direction(),
+            Kind::Accuracy => Some(Direction::Up),
+        }
+    }
+
+    /// What a batch adds. `weights` are f32 `(batch)`.
     ///
     /// # Errors
-    /// The shapes do not fit.
-    pub fn values(&self, y_true: &Value, y_pred: &Value) -> Result<Value> {
+    /// The shapes do not fit; a total's shape depends on the number of examples.
+    pub fn totals(
+        &self,
+        y_true: &Value,
+        y_pred: &Value,
+        weights: Option<&Value>,
+    ) -> Result<Vec<Value>> {
+        let totals = match &self.kind {
+            Kind::Function(function) => function.totals(y_true, y_pred, weights)?,
+            Kind::Accuracy => {
+                accuracy::by_shapes(y_true, y_pred).totals(y_true, y_pred, weights)?
+            }
+        };
+        match totals
+            .iter()
+            .find(|total| total.shape().as_fixed().is_none())
+        {
+            None => Ok(totals),
+            Some(total) => Err(Error::mismatch(
+                format!("the metric {}", self.name),
+                "totals of one shape for any number of examples",
+                total.shape().to_string(),
+                "sum over the examples",
+            )),
+        }
+    }
+
+    /// The metric, from the sums of what batches added.
+    pub fn result(&self, totals: Totals<'_>) -> f64 {
         match &self.kind {
-            Kind::Function(function) => function.values(y_true, y_pred),
-            Kind::Accuracy => accuracy::by_shapes(y_true, y_pred).values(y_true, y_pred),
+            Kind::Function(function) => function.result(totals),
+            Kind::Accuracy => totals.mean(),
+        }
+    }
+
+    /// Whether Keras counts such metrics where several have no name of their own: `precision`, `precision_1`.
+    pub(crate) fn is_counted(&self) -> bool {
+        match &self.kind {
+            Kind::Function(function) if self.given.is_none() && self.name == function.name() => {
+                registry::is_counted(function.class_name())
+            }
+            _ => false,
         }
     }
 }

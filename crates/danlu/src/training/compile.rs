@@ -67,8 +67,10 @@ impl Model {
         let optimizer = optimizer.into_optimizer()?;
         optimizer.check()?;
         let loss = loss.into_loss()?;
+        let mut taken = Vec::new();
+        let metrics = counted(metrics, &mut taken);
         // As in Keras: `accuracy` in both lists is `accuracy` and `weighted_accuracy`.
-        let weighted_metrics = weighted_metrics
+        let weighted_metrics = counted(weighted_metrics, &mut taken)
             .into_iter()
             .map(
                 |metric| match metrics.iter().any(|other| other.name() == metric.name()) {
@@ -385,6 +387,25 @@ impl Model {
         };
         Ok(warning.into_iter().collect())
     }
+}
+
+/// Metrics as Keras names those without a name of their own: `precision`, `precision_1`.
+fn counted(metrics: Vec<Metric>, taken: &mut Vec<String>) -> Vec<Metric> {
+    let name = |metric: Metric| {
+        let free = match taken.iter().any(|name| name == metric.name()) && metric.is_counted() {
+            true => (1..)
+                .map(|number| format!("{}_{number}", metric.name()))
+                .find(|name| !taken.contains(name)),
+            false => None,
+        };
+        let metric = match free {
+            Some(name) => metric.named(&name),
+            None => metric,
+        };
+        taken.push(metric.name().to_owned());
+        metric
+    };
+    metrics.into_iter().map(name).collect()
 }
 
 fn kind_name(kind: OutputKind) -> &'static str {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::{Error, Model, Result};
 
+use super::early_stopping::Watch;
 use super::feed::{Feed, split};
 use super::observer::Silent;
 use super::program::{Mode, Signature};
@@ -23,6 +24,7 @@ struct Run<'a> {
     training: Feed<'a>,
     stepper: Stepper,
     validation: Option<(Feed<'a>, Stepper)>,
+    early_stopping: Option<Watch>,
 }
 
 impl Model {
@@ -110,6 +112,13 @@ impl Model {
                 Some((feed, stepper))
             }
         };
+        let early_stopping = match options.early_stopping {
+            None => None,
+            Some(options) => {
+                let compiled = self.require_compiled("fit")?;
+                Some(options.watch(compiled, validation.is_some())?)
+            }
+        };
         self.ensure_optimizer_state("fit")?;
         Ok(Run {
             initial_epoch: options.initial_epoch,
@@ -120,6 +129,7 @@ impl Model {
             training,
             stepper,
             validation,
+            early_stopping,
         })
     }
 
@@ -180,17 +190,31 @@ impl Model {
                 values: &values,
             };
             history.push(epoch, logs);
+            let improved = match &mut run.early_stopping {
+                Some(watch) => {
+                    let value = logs.get(watch.monitor());
+                    Some(watch.epoch_ended(epoch, value, self)?)
+                }
+                None => None,
+            };
             let report = EpochLogs {
                 epoch,
                 epochs: run.epochs,
                 logs,
                 iteration: self.iteration()?,
+                improved,
             };
             let asked = observer.on_epoch_end(&report, self)?;
             if control == Control::Stop || asked == Control::Stop {
                 history.stopped = epoch + 1 < run.epochs;
                 break;
             }
+            if run.early_stopping.as_ref().is_some_and(Watch::has_stopped) {
+                break;
+            }
+        }
+        if let Some(watch) = run.early_stopping.take() {
+            history.early_stopping = Some(watch.end(self)?);
         }
         if !interrupted {
             self.take_averages()?;

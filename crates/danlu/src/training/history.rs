@@ -2,7 +2,7 @@
 
 use std::ops::Index;
 
-use super::Logs;
+use super::{EarlyStopped, Logs};
 
 /// Loss and metrics of every epoch of a `fit`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -13,6 +13,8 @@ pub struct History {
     pub metrics: Vec<(String, Vec<f64>)>,
     /// Whether an observer stopped the training before its last epoch.
     pub stopped: bool,
+    /// What early stopping did, where it was asked for.
+    pub early_stopping: Option<EarlyStopped>,
 }
 
 impl History {

@@ -3,6 +3,7 @@
 mod benchmark;
 mod compile;
 mod data;
+mod early_stopping;
 mod evaluate;
 mod feed;
 mod fit;
@@ -21,6 +22,7 @@ mod step;
 pub use benchmark::Benchmark;
 pub(crate) use compile::Compiled;
 pub use data::{Data, IntoData};
+pub use early_stopping::{EarlyStopped, EarlyStopping, MonitorMode};
 pub use history::{History, Results};
 pub use observer::{Control, EpochLogs, Logs, Observer, Phase, StepLogs, TrainingStart};
 pub use options::{EvaluateOptions, FitOptions, PredictOptions};

@@ -92,6 +92,8 @@ pub struct EpochLogs<'a> {
     pub logs: Logs<'a>,
     /// Optimizer steps since the optimizer was made.
     pub iteration: u64,
+    /// Whether early stopping takes this epoch for the best so far; `None` where nothing is watched.
+    pub improved: Option<bool>,
 }
 
 /// Watches a training, and can stop it. Every method may be left out.

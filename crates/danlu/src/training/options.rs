@@ -1,6 +1,6 @@
 //! Options of fit, evaluate and predict, with Keras' defaults.
 
-use super::{Data, IntoData, Observer};
+use super::{Data, EarlyStopping, IntoData, Observer};
 use crate::{Error, Result};
 
 /// Options of [`Model::fit`](crate::Model::fit).
@@ -18,6 +18,7 @@ pub struct FitOptions<'a> {
     pub(super) seed: Option<u64>,
     pub(super) steps_per_epoch: Option<usize>,
     pub(super) class_weight: Option<Vec<f32>>,
+    pub(super) early_stopping: Option<EarlyStopping>,
     pub(super) verbose: bool,
     pub(super) observer: Option<&'a mut dyn Observer>,
 }
@@ -38,6 +39,7 @@ impl<'a> FitOptions<'a> {
             seed: None,
             steps_per_epoch: None,
             class_weight: None,
+            early_stopping: None,
             verbose: true,
             observer: None,
         }
@@ -114,6 +116,12 @@ impl<'a> FitOptions<'a> {
     /// A weight for each class, by index; targets must be class indices.
     pub fn class_weight(mut self, weights: &[f32]) -> Self {
         self.class_weight = Some(weights.to_vec());
+        self
+    }
+
+    /// Stops training when a metric no longer improves. Default: never.
+    pub fn early_stopping(mut self, early_stopping: EarlyStopping) -> Self {
+        self.early_stopping = Some(early_stopping);
         self
     }
 

@@ -5,7 +5,7 @@ use danlu_graph::{Bindings, Executor, PlanId, Tensor};
 
 use crate::{Model, Result};
 
-use super::program::{Count, Signature};
+use super::program::{Added, Signature};
 
 /// A full and a last batch, each for training, validation and prediction, and two for what comes between.
 const CAPACITY: usize = 8;
@@ -15,13 +15,14 @@ pub(super) struct Plan {
     pub batch: usize,
     pub id: PlanId,
     pub outputs: Vec<Tensor>,
-    /// Of each metric: the output with its sum, and what to divide by.
-    pub metrics: Vec<(usize, Divisor)>,
+    /// What a batch adds to each metric.
+    pub metrics: Vec<Vec<Total>>,
     used: u64,
 }
 
+/// What a batch adds to a metric, or a part of it: a number, or an output of the plan.
 #[derive(Clone, Copy)]
-pub(super) enum Divisor {
+pub(super) enum Total {
     Number(f64),
     Output(usize),
 }
@@ -79,15 +80,15 @@ impl Model {
             }
         }
         let id = self.executor()?.compile(&step.program, &bindings)?;
-        let metrics = step
-            .metrics
-            .into_iter()
-            .map(|(sum, count)| {
-                Ok(match count {
-                    Count::Elements(dim) => (sum, Divisor::Number(dim.evaluate(&bindings)? as f64)),
-                    Count::Output(place) => (sum, Divisor::Output(place)),
-                })
+        let total = |added: &Added| {
+            Ok(match added {
+                Added::Elements(dim) => Total::Number(dim.evaluate(&bindings)? as f64),
+                Added::Output(place) => Total::Output(*place),
             })
+        };
+        let metrics = step.metrics.iter();
+        let metrics = metrics
+            .map(|added| added.iter().map(total).collect())
             .collect::<Result<_>>()?;
         self.plans.plans.push(Plan {
             signature: signature.clone(),

@@ -1,10 +1,9 @@
 //! The programs of a model: a training step, a test step, a prediction.
 
+use danlu_graph::operations::Operation;
 use danlu_graph::{DType, Dim, Graph, Program, Shape, Value, gradients};
 
 use crate::layers::{Effects, RandomInputs};
-use crate::losses::broadcast_weights;
-use crate::metrics::Metric;
 use crate::optimizers::{self, ITERATION};
 use crate::{Error, Model, Result};
 
@@ -32,20 +31,20 @@ pub(crate) struct Signature {
     pub weighted: bool,
 }
 
-/// How a mean's denominator is had.
+/// What a batch adds to a metric, or a part of it.
 #[derive(Clone, Debug)]
-pub(crate) enum Count {
-    /// The number of elements.
+pub(crate) enum Added {
+    /// A number of elements.
     Elements(Dim),
-    /// An output of the program: the sum of the weights.
+    /// An output of the program.
     Output(usize),
 }
 
 /// A program with where to find what in its outputs. Output 0 is the loss, or the prediction.
 pub(crate) struct StepProgram {
     pub program: Program,
-    /// Of each metric: the output with its sum, and what to divide by.
-    pub metrics: Vec<(usize, Count)>,
+    /// What a batch adds to each metric.
+    pub metrics: Vec<Vec<Added>>,
 }
 
 impl Model {
@@ -149,29 +148,30 @@ impl Model {
         y_pred: &Value,
         weights: Option<&Value>,
         outputs: &mut Vec<(String, Value)>,
-    ) -> Result<Vec<(usize, Count)>> {
+    ) -> Result<Vec<Vec<Added>>> {
         let compiled = self.require_compiled("fit")?;
         let plain = compiled.metrics.iter().map(|metric| (metric, None));
         let weighted = compiled
             .weighted_metrics
             .iter()
             .map(|metric| (metric, weights));
-        let mut places = Vec::new();
+        let mut metrics = Vec::new();
         for (metric, weights) in plain.chain(weighted) {
             let name = metric.name();
-            let (sum, count) = graph.scope(name, || metric_sum(metric, y_true, y_pred, weights))?;
-            let place = outputs.len();
-            outputs.push((name.to_owned(), sum));
-            let count = match count {
-                Err(elements) => Count::Elements(elements),
-                Ok(sum_of_weights) => {
-                    outputs.push((format!("{name}/count"), sum_of_weights));
-                    Count::Output(place + 1)
+            let totals = graph.scope(name, || metric.totals(y_true, y_pred, weights))?;
+            let mut added = Vec::new();
+            for (index, total) in totals.into_iter().enumerate() {
+                if let Operation::DimensionSize(size) = total.operation() {
+                    // The host knows it.
+                    added.push(Added::Elements(size.dim));
+                    continue;
                 }
-            };
-            places.push((place, count));
+                added.push(Added::Output(outputs.len()));
+                outputs.push((format!("{name}/{index}"), total));
+            }
+            metrics.push(added);
         }
-        Ok(places)
+        Ok(metrics)
     }
 
     fn add_updates(&self, graph: &Graph, loss: &Value) -> Result<Vec<(String, Value)>> {
@@ -241,26 +241,4 @@ impl Model {
         danlu_graph::rewrite::optimize(&mut program)?;
         Ok(program.to_string())
     }
-}
-
-/// The sum of a metric over the batch, and what to divide by: a sum of weights, or a number of elements.
-fn metric_sum(
-    metric: &Metric,
-    y_true: &Value,
-    y_pred: &Value,
-    weights: Option<&Value>,
-) -> Result<(Value, Result<Value, Dim>)> {
-    let mut values = metric.values(y_true, y_pred)?.cast(DType::F32)?;
-    let Some(weights) = weights else {
-        let count = values.shape().element_count();
-        return Ok((values.sum_all()?, Err(count)));
-    };
-    // Keras takes the mean over the axes of an example before it weighs the example.
-    let axes: Vec<isize> = (1..values.shape().rank() as isize).collect();
-    if !axes.is_empty() {
-        values = values.mean(&axes, false)?;
-    }
-    let weights = broadcast_weights(weights, &values.shape())?;
-    let sum = values.multiply(&weights)?.sum_all()?;
-    Ok((sum, Ok(weights.sum_all()?)))
 }

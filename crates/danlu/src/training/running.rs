@@ -1,43 +1,93 @@
-//! Running means of loss and metrics, kept in f64 on the host.
+//! Running values of loss and metrics, from sums kept in f64 on the host.
+
+use danlu_graph::Tensor;
 
 use super::Logs;
+use super::plans::Total;
+use crate::metrics::{Metric, Totals};
 
-/// Running means over the steps of a pass.
+/// Loss and metrics over the steps of a pass.
 #[derive(Debug, Default)]
 pub(super) struct Running {
     names: Vec<String>,
-    sums: Vec<f64>,
-    counts: Vec<f64>,
+    loss: f64,
+    examples: f64,
+    metrics: Vec<Sums>,
     values: Vec<f64>,
 }
 
+/// The sums of a metric's totals, one after the other; each ends where `ends` says.
+#[derive(Clone, Debug, Default)]
+struct Sums {
+    numbers: Vec<f64>,
+    ends: Vec<usize>,
+}
+
 impl Running {
+    /// `names` are the loss's and the metrics'.
     pub fn new(names: Vec<String>) -> Running {
         let count = names.len();
         Running {
             names,
-            sums: vec![0.0; count],
-            counts: vec![0.0; count],
+            loss: 0.0,
+            examples: 0.0,
+            metrics: vec![Sums::default(); count.saturating_sub(1)],
             values: vec![0.0; count],
         }
     }
 
     /// Begins anew.
     pub fn reset(&mut self) {
-        for numbers in [&mut self.sums, &mut self.counts, &mut self.values] {
-            numbers.fill(0.0);
+        (self.loss, self.examples) = (0.0, 0.0);
+        for sums in &mut self.metrics {
+            sums.numbers.fill(0.0);
         }
+        self.values.fill(0.0);
     }
 
-    /// Adds to the mean of this place; an empty mean is 0, as in Keras.
-    pub fn add(&mut self, place: usize, sum: f64, count: f64) {
-        self.sums[place] += sum;
-        self.counts[place] += count;
-        self.values[place] = if self.counts[place] == 0.0 {
-            0.0
-        } else {
-            self.sums[place] / self.counts[place]
+    /// Adds the loss of a batch, weighted by its examples.
+    pub fn add_loss(&mut self, loss: f64, examples: f64) {
+        self.loss += loss * examples;
+        self.examples += examples;
+        self.values[0] = match self.examples {
+            0.0 => 0.0,
+            examples => self.loss / examples,
         };
+    }
+
+    /// Adds what a batch adds to the metric of this place, counted from 0. Allocates at the first batch only.
+    pub fn add(&mut self, place: usize, metric: &Metric, totals: &[Total], outputs: &[Tensor]) {
+        let sums = &mut self.metrics[place];
+        let size = |total: &Total| match *total {
+            Total::Number(_) => 1,
+            Total::Output(output) => outputs[output].len(),
+        };
+        let mut end = 0;
+        let fits = sums.ends.len() == totals.len()
+            && totals.iter().zip(&sums.ends).all(|(total, &expected)| {
+                end += size(total);
+                end == expected
+            });
+        if !fits {
+            sums.ends.clear();
+            let mut end = 0;
+            for total in totals {
+                end += size(total);
+                sums.ends.push(end);
+            }
+            sums.numbers = vec![0.0; end];
+        }
+        let mut start = 0;
+        for (total, &end) in totals.iter().zip(&sums.ends) {
+            for (index, sum) in sums.numbers[start..end].iter_mut().enumerate() {
+                *sum += match *total {
+                    Total::Number(number) => number,
+                    Total::Output(output) => outputs[output].get_f64(index),
+                };
+            }
+            start = end;
+        }
+        self.values[place + 1] = metric.result(Totals::new(&sums.numbers, &sums.ends));
     }
 
     pub fn logs(&self) -> Logs<'_> {

@@ -5,7 +5,6 @@ use danlu_graph::{Tensor, TensorData};
 
 use crate::{Error, Model, Result};
 
-use super::plans::Divisor;
 use super::program::{Mode, Signature};
 
 /// Inputs of a step at most: `x`, `y`, weights, seed, first example.
@@ -100,22 +99,17 @@ impl Stepper {
         Ok(place)
     }
 
-    /// Adds the results of a step to the running means, and gives the loss of the batch.
+    /// Adds the results of a step to the running values, and gives the loss of the batch.
     pub fn add_up(&self, model: &mut Model, place: usize) -> f64 {
         let Some(compiled) = &mut model.compiled else {
             return f64::NAN;
         };
         let plan = model.plans.get(place);
         let loss = plan.outputs[0].get_f64(0);
-        let batch = plan.batch as f64;
-        compiled.running.add(0, loss * batch, batch);
-        for (metric, (sum, divisor)) in plan.metrics.iter().enumerate() {
-            let count = match *divisor {
-                Divisor::Number(number) => number,
-                Divisor::Output(place) => plan.outputs[place].get_f64(0),
-            };
-            let sum = plan.outputs[*sum].get_f64(0);
-            compiled.running.add(metric + 1, sum, count);
+        compiled.running.add_loss(loss, plan.batch as f64);
+        let metrics = compiled.metrics.iter().chain(&compiled.weighted_metrics);
+        for (place, (metric, totals)) in metrics.zip(&plan.metrics).enumerate() {
+            compiled.running.add(place, metric, totals, &plan.outputs);
         }
         loss
     }

@@ -455,3 +455,84 @@ fn mangled_configs_are_errors() {
         .to_string();
     assert!(error.contains("memory"), "{error}");
 }
+
+#[test]
+fn early_stopping_leaves_the_best_weights_and_says_what_it_did() {
+    /// Notes which epoch was the best and with which weights it ended.
+    #[derive(Default)]
+    struct Notes(Vec<(Option<bool>, Vec<Tensor>)>);
+    impl Observer for Notes {
+        fn on_epoch_end(&mut self, epoch: &EpochLogs<'_>, model: &mut Model) -> Result<Control> {
+            self.0.push((epoch.improved, model.weights()?));
+            Ok(Control::Continue)
+        }
+    }
+    let (x, y) = (numbers(&[24, 4], 0), labels(24, 3));
+    let run = |restore: bool| {
+        let mut model = classifier();
+        model.set_learning_rate(1.5).unwrap();
+        let mut notes = Notes::default();
+        let watch = EarlyStopping::new()
+            .patience(2)
+            .restore_best_weights(restore);
+        let options = FitOptions::new()
+            .batch_size(4)
+            .epochs(50)
+            .validation_split(0.5);
+        let options = options.early_stopping(watch).observer(&mut notes);
+        let history = model.fit((&x, &y), options).unwrap();
+        (model.weights().unwrap(), history, notes.0)
+    };
+    let (weights, history, notes) = run(true);
+    let losses = history.get("val_loss").unwrap();
+    let did = history.early_stopping.clone().unwrap();
+    let best = (0..losses.len())
+        .min_by(|&a, &b| losses[a].total_cmp(&losses[b]))
+        .unwrap();
+    assert_eq!(did.best_epoch, Some(best));
+    assert_eq!(did.best, Some(losses[best]));
+    assert_eq!(did.stopped_epoch, Some(losses.len() - 1));
+    assert!(losses.len() == best + 3 && losses.len() < 50, "{losses:?}");
+    assert!(!history.stopped);
+    let last_best = notes
+        .iter()
+        .rposition(|(improved, _)| *improved == Some(true));
+    assert_eq!(last_best, Some(best));
+    assert_eq!(weights, notes[best].1);
+    assert_ne!(weights, notes[losses.len() - 1].1);
+    assert_eq!(did.restored_epoch, Some(best));
+    let (weights, history, notes) = run(false);
+    assert_eq!(weights, notes[losses.len() - 1].1);
+    assert_eq!(history.early_stopping.unwrap().restored_epoch, None);
+}
+
+#[test]
+fn early_stopping_watches_what_there_is() {
+    let (x, y) = (numbers(&[10, 4], 0), labels(10, 3));
+    let mut model = classifier();
+    let before = model.weights().unwrap();
+    let mut error = |watch: EarlyStopping, split: f64| {
+        let options = quiet().validation_split(split).early_stopping(watch);
+        model.fit((&x, &y), options).unwrap_err().to_string()
+    };
+    let text = error(EarlyStopping::new().monitor("val_los"), 0.5);
+    assert!(text.contains("did you mean `val_loss`?"), "{text}");
+    let text = error(EarlyStopping::new(), 0.0);
+    assert!(
+        text.contains("validation split") && text.contains("monitor `loss`"),
+        "{text}"
+    );
+    let text = error(EarlyStopping::new().min_delta(f64::NAN), 0.5);
+    assert!(text.contains("min_delta"), "{text}");
+    assert_eq!(model.weights().unwrap(), before);
+    let own = crate::metrics::Metric::custom("own", |_, y_pred| y_pred.mean(&[-1], false));
+    model
+        .compile("sgd", "sparse_categorical_crossentropy", [own])
+        .unwrap();
+    let watch = || EarlyStopping::new().monitor("own");
+    let options = quiet().early_stopping(watch());
+    let text = model.fit((&x, &y), options).unwrap_err().to_string();
+    assert!(text.contains("`min` or `max`"), "{text}");
+    let options = quiet().early_stopping(watch().mode(crate::training::MonitorMode::Max));
+    assert!(model.fit((&x, &y), options).is_ok());
+}
