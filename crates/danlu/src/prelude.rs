@@ -16,8 +16,8 @@ pub use crate::losses::{
 pub use crate::metrics::{BinaryAccuracy, CategoricalAccuracy, Metric, SparseCategoricalAccuracy};
 pub use crate::model::{LoadOptions, Model, Sequential};
 pub use crate::optimizers::{
-    Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Clipping, Ftrl, Lamb, LearningRate, Lion,
-    Muon, Nadam, Optimizer, RMSprop, SGD,
+    Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Clipping, Ftrl, LBFGS, Lamb, LearningRate,
+    Lion, Muon, Nadam, Optimizer, RMSprop, SGD,
 };
 pub use crate::training::{
     Control, EvaluateOptions, FitOptions, History, Observer, PredictOptions, Results,

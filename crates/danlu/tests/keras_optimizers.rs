@@ -30,7 +30,9 @@ for case in data["cases"]:
             difference = np.abs(found - array(expected)).max()
             assert difference < 1e-5, (name, index, difference)
     model.save(f"{folder}/{name}_back.keras")
-    model.save(f"{folder}/{name}_back.h5")
+    # Keras gives two variables of Adafactor's one name, and then cannot save a `.h5`.
+    if case["class"] != "Adafactor":
+        model.save(f"{folder}/{name}_back.h5")
     for _ in range(2):
         model.train_on_batch(x, y)
     results[name] = [w.ravel().tolist() for w in model.get_weights()]
@@ -140,6 +142,9 @@ fn trainings_go_on_in_keras_and_back_again() {
     for case in &cases {
         let name = case["name"].as_str().unwrap();
         for extension in ["keras", "h5"] {
+            if extension == "h5" && case["class"] == "Adafactor" {
+                continue;
+            }
             let path = folder.path().join(format!("{name}_back.{extension}"));
             let mut model = Model::load(&path).unwrap();
             assert!(
