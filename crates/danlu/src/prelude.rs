@@ -25,8 +25,8 @@ pub use crate::losses::{
 pub use crate::metrics::{BinaryAccuracy, CategoricalAccuracy, Metric, SparseCategoricalAccuracy};
 pub use crate::model::{LoadOptions, Model, Sequential};
 pub use crate::optimizers::{
-    Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Clipping, Ftrl, Lamb, LearningRate, Lion,
-    Muon, Nadam, Optimizer, RMSprop, SGD, SparseAdam,
+    Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Clipping, Ftrl, LBFGS, Lamb, LearningRate,
+    Lion, Muon, Nadam, Optimizer, RMSprop, SGD, SparseAdam,
 };
 pub use crate::regularizers::{L1, L1L2, L2, OrthogonalRegularizer, Regularizer};
 pub use crate::training::{

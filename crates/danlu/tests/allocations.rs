@@ -3,6 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use danlu::optimizers::schedules::{CosineDecay, Warmup};
 use danlu::prelude::*;
 use danlu::training::StepLogs;
 
@@ -103,7 +104,20 @@ fn a_step_allocates_nothing() {
     let none: [(usize, usize); 0] = [];
     assert_eq!(steps_that_allocate(&mut model, data.clone(), None), none);
     // That this would be seen.
-    assert_eq!(steps_that_allocate(&mut model, data, Some(20)), [(0, 20)]);
+    assert_eq!(
+        steps_that_allocate(&mut model, data.clone(), Some(20)),
+        [(0, 20)]
+    );
+    // A schedule is part of the step, as are averages and gradients that wait.
+    let decay = CosineDecay::new(1e-3, 500.0);
+    let optimizer = Nadam::new(Warmup::new(decay, 20.0))
+        .use_ema(true)
+        .gradient_accumulation_steps(2)
+        .weight_decay(1e-4);
+    model
+        .compile(optimizer, "sparse_categorical_crossentropy", metrics)
+        .unwrap();
+    assert_eq!(steps_that_allocate(&mut model, data, None), none);
 }
 
 #[test]

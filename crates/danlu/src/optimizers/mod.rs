@@ -1,8 +1,8 @@
 //! Optimizers: how gradients change parameters. One file per optimizer.
 //!
 //! In order of increasing complexity: [`SGD`], [`Adagrad`], [`RMSprop`], [`Lion`], [`Adam`], [`AdamW`], [`Adamax`], [`Nadam`],
-//! [`SparseAdam`], [`Adadelta`], [`Lamb`], [`Ftrl`], [`Adafactor`], [`Muon`]. All take what [`Options`] holds; a learning rate is a number or
-//! one of [`schedules`].
+//! [`SparseAdam`], [`Adadelta`], [`Lamb`], [`Ftrl`], [`Adafactor`], [`Muon`]. All take what [`Options`] holds; a learning rate is a
+//! number or one of [`schedules`]. [`LBFGS`] stands apart: it takes all examples at once.
 
 mod adadelta;
 mod adafactor;
@@ -16,6 +16,7 @@ mod clipping;
 mod ftrl;
 mod json;
 mod lamb;
+mod lbfgs;
 mod lion;
 mod muon;
 mod nadam;
@@ -46,6 +47,7 @@ pub use ftrl::Ftrl;
 pub(crate) use json::file_name;
 pub use json::{from_json, to_json};
 pub use lamb::Lamb;
+pub use lbfgs::{LBFGS, LineSearch, Minimized};
 pub use lion::Lion;
 pub use muon::Muon;
 pub use nadam::Nadam;

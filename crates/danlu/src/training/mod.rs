@@ -8,6 +8,7 @@ mod evaluate;
 mod feed;
 mod fit;
 mod history;
+mod lbfgs;
 mod observer;
 mod on_batch;
 mod options;

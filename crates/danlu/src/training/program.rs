@@ -4,7 +4,7 @@ use danlu_graph::operations::Operation;
 use danlu_graph::{DType, Dim, Graph, Program, Shape, Value, gradients};
 
 use crate::layers::{Effects, RandomInputs};
-use crate::optimizers::{self, ITERATION};
+use crate::optimizers::{self, ITERATION, Trained};
 use crate::{Error, Model, Result};
 
 /// The path of what makes the optimizer's new values: `optimizer`, then the parameter's layer and name.
@@ -15,10 +15,19 @@ pub(super) const OPTIMIZER: &str = "optimizer";
 pub(crate) enum Mode {
     /// Forward, backward, clipping, optimizer, loss and metrics.
     Train,
+    /// Forward as in training, loss and metrics, and, as its last outputs, the gradients of the parameters that train.
+    Gradient,
     /// Forward, loss and metrics.
     Test,
     /// Forward.
     Predict,
+}
+
+impl Mode {
+    /// Whether layers do what they do in training.
+    pub fn trains(self) -> bool {
+        matches!(self, Mode::Train | Mode::Gradient)
+    }
 }
 
 /// What decides a program, beside the model.
@@ -68,7 +77,7 @@ impl Model {
             false => None,
         };
         inputs.extend(weights.clone());
-        let training = signature.mode == Mode::Train;
+        let training = signature.mode.trains();
         let random = match training {
             true => Some(RandomInputs {
                 seed: graph.input("seed", Shape::scalar(), DType::I64)?,
@@ -88,9 +97,19 @@ impl Model {
         let loss = self.add_penalties(&graph, loss, &effects)?;
         outputs.push(("loss".to_owned(), loss.clone()));
         let metrics = self.add_metrics(&graph, &y_true, &y_pred, weights.as_ref(), &mut outputs)?;
-        let updates = match training {
-            true => graph.scope(OPTIMIZER, || self.add_updates(&graph, &loss))?,
-            false => Vec::new(),
+        let updates = match signature.mode {
+            Mode::Train => graph.scope(OPTIMIZER, || self.add_updates(&graph, &loss))?,
+            Mode::Gradient => {
+                let trained = self.trained();
+                let values = parameters(&graph, &trained)?;
+                let names = trained
+                    .iter()
+                    .map(|one| format!("gradient of {}", one.name));
+                let all = gradients(&loss, &values.iter().collect::<Vec<_>>())?;
+                outputs.extend(names.zip(all));
+                Vec::new()
+            }
+            Mode::Test | Mode::Predict => Vec::new(),
         };
         let updates = updates.into_iter().chain(effects.updates.into_inner());
         let updates: Vec<(String, Value)> = updates.collect();
@@ -177,10 +196,7 @@ impl Model {
     fn add_updates(&self, graph: &Graph, loss: &Value) -> Result<Vec<(String, Value)>> {
         let optimizer = &self.require_compiled("fit")?.optimizer;
         let trained = self.trained();
-        let values: Vec<Value> = trained
-            .iter()
-            .map(|parameter| Ok(graph.state(&parameter.name, &parameter.shape, DType::F32)?))
-            .collect::<Result<_>>()?;
+        let values = parameters(graph, &trained)?;
         let with_respect_to: Vec<&Value> = values.iter().collect();
         let loss = match optimizer.options().loss_scale_factor {
             Some(scale) => loss.multiply_scalar(scale)?,
@@ -241,4 +257,12 @@ impl Model {
         danlu_graph::rewrite::optimize(&mut program)?;
         Ok(program.to_string())
     }
+}
+
+/// The values of parameters.
+fn parameters(graph: &Graph, trained: &[Trained]) -> Result<Vec<Value>> {
+    let values = trained.iter();
+    values
+        .map(|one| Ok(graph.state(&one.name, &one.shape, DType::F32)?))
+        .collect()
 }

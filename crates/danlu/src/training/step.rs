@@ -86,7 +86,7 @@ impl Stepper {
                 let weights = weights.or(batch.weights.as_ref());
                 push(weights.ok_or_else(|| missing("the batch's weights"))?);
             }
-            if self.signature.mode == Mode::Train {
+            if self.signature.mode.trains() {
                 push(&self.seed);
                 push(&self.first_example);
             }

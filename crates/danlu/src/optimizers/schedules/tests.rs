@@ -106,7 +106,7 @@ fn wrong_arguments_are_errors() {
         ),
         (
             json!({ "type": "OneCycle", "max_learning_rate": 0.1, "total_steps": 30, "anneal_strategy": "cosine" }),
-            "did you mean `cos`?",
+            "no annealing named `cosine`",
         ),
         (
             json!({ "type": "Warmup", "schedule": 0.1, "warmup_steps": 2.5 }),

@@ -60,9 +60,13 @@ fn recipes() -> Vec<Json> {
     let own = own.iter().filter(|name| !name.starts_with("Test"));
     let mut recipes: Vec<Json> = own
         .flat_map(|name| {
-            let schedule = json!({
-                "type": "CosineDecay", "initial_learning_rate": rate(name), "decay_steps": 200,
-            });
+            let schedule = match name.as_str() {
+                // Its weights are sums of what rates made of them: they want one that stays.
+                "Ftrl" => json!(0.2),
+                _ => json!({
+                    "type": "CosineDecay", "initial_learning_rate": rate(name), "decay_steps": 200,
+                }),
+            };
             [
                 json!({ "type": name, "learning_rate": rate(name) }),
                 json!({
@@ -116,8 +120,11 @@ fn every_optimizer_goes_on_from_files_as_if_it_had_not_stopped() {
                 "{recipe}: {:?}",
                 loaded.warnings()
             );
-            assert_eq!(loaded.compile_config(), model.compile_config(), "{recipe}");
-            assert_eq!(loaded.learning_rate(), model.learning_rate(), "{recipe}");
+            let optimizer = |model: &Model| model.compile_config().unwrap()["optimizer"].take();
+            assert_eq!(optimizer(&loaded), optimizer(&model), "{recipe}");
+            // Files hold it in f32, as Keras does.
+            let rate = |model: &Model| model.learning_rate().unwrap() as f32;
+            assert_eq!(rate(&loaded), rate(&model), "{recipe}");
             assert_eq!(
                 loaded.optimizer_state().unwrap(),
                 model.optimizer_state().unwrap(),
@@ -125,6 +132,8 @@ fn every_optimizer_goes_on_from_files_as_if_it_had_not_stopped() {
             );
         }
         let mut loaded = Model::load(folder.path().join("model.keras")).unwrap();
+        // Shuffling depends on it, and files have no place for it.
+        loaded.set_seed(3);
         assert_eq!(fit(&mut loaded, 2), fit(&mut model, 2), "{recipe}");
         assert_eq!(
             loaded.weights().unwrap(),

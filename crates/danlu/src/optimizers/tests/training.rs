@@ -334,3 +334,39 @@ fn own_optimizers_can_be_registered() {
     let config = to_json(model.optimizer().unwrap(), 0.125);
     assert_eq!(config["registered_name"], "danlu>TestSign");
 }
+
+/// The least squares of a linear model, which the normal equations give.
+#[test]
+fn lbfgs_finds_least_squares_and_leaves_the_optimizer_alone() {
+    let (y, x) = data();
+    let mut model: Model =
+        Sequential::from_layers([Input::new([2]).into(), Dense::new(1).into()]).into_model();
+    model.compile("adam", "mse", ["mae"]).unwrap();
+    let state = |model: &Model| model.optimizer_state().unwrap();
+    model.train_on_batch(&x, &y, None).unwrap();
+    let before = state(&model);
+    let mut lbfgs = LBFGS::new().line_search_fn("strong_wolfe");
+    let done = model.fit_lbfgs(&mut lbfgs, &x, &y, None).unwrap();
+    assert!(done.first_loss > 0.01 && done.loss < 1e-9, "{done:?}");
+    // The data is made by these.
+    let weights = model.weights().unwrap();
+    crate::golden::assert_near("kernel", &weights[0].to_f64(), &[0.8, -0.5], 1e-4);
+    crate::golden::assert_near("bias", &weights[1].to_f64(), &[0.3], 1e-4);
+    assert_eq!(state(&model), before);
+    // Examples that weigh nothing do not count.
+    let mut wrong = y.to_f64();
+    wrong[0] += 100.0;
+    let wrong = Tensor::from_f32(&[24, 1], wrong.iter().map(|&y| y as f32).collect()).unwrap();
+    let mut weight = vec![1.0; 24];
+    weight[0] = 0.0;
+    let weight = Tensor::from_f32(&[24], weight).unwrap();
+    let done = model
+        .fit_lbfgs(&mut LBFGS::new(), &x, &wrong, Some(&weight))
+        .unwrap();
+    assert!(done.loss < 1e-6, "{done:?}");
+    // A refused call changes nothing.
+    let before = model.weights().unwrap();
+    let error = model.fit_lbfgs(&mut LBFGS::new().max_iter(0), &x, &y, None);
+    assert!(error.unwrap_err().to_string().contains("`max_iter`"));
+    assert_eq!(model.weights().unwrap(), before);
+}
