@@ -144,7 +144,7 @@ fn a_state_that_is_added_to_itself_is_not_read_while_it_changes() {
     let case = Case {
         program: Program::new(&graph, &[&indices], &[], &[("table", &new)]).unwrap(),
         bindings: Bindings::new(),
-        inputs: vec![Tensor::from_i64(&[6], vec![0, 0, 1, 2, 2, 5]).unwrap()],
+        inputs: vec![Tensor::from_i64(&[6], vec![3, 4, 5, 0, 0, 2]).unwrap()],
         states: vec![("table".to_owned(), floats(&[6, 40], 12))],
     };
     case.check_runs(CLOSE, 3);
