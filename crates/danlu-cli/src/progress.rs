@@ -1,4 +1,4 @@
-//! What watches a training: progress, the run folder, the time, Ctrl-C.
+//! What watches a training: progress, the run folder, the time, Ctrl-C; and what is said of early stopping.
 
 use std::time::{Duration, Instant};
 
@@ -6,8 +6,10 @@ use danlu::training::{
     Control, EpochLogs, History, Observer, Phase, Progress, StepLogs, TrainingStart,
 };
 use danlu::{Model, Result};
+use serde_json::{Value, json};
 
 use crate::interrupt;
+use crate::output::Messages;
 use crate::run_folder::RunFolder;
 
 /// The observer of `danlu train`.
@@ -83,5 +85,36 @@ impl Observer for Watcher<'_> {
         if let Some(progress) = &mut self.progress {
             progress.on_train_end(history);
         }
+    }
+}
+
+/// What early stopping did, with epochs counted from 1 as in the run folder's files.
+pub fn stopped_early(history: &History) -> Value {
+    let Some(did) = &history.early_stopping else {
+        return Value::Null;
+    };
+    let number = |epoch: Option<usize>| epoch.map(|epoch| epoch + 1);
+    json!({
+        "stopped_epoch": number(did.stopped_epoch),
+        "best_epoch": number(did.best_epoch),
+        "best": did.best,
+        "restored_epoch": number(did.restored_epoch),
+    })
+}
+
+/// Says what early stopping did, where it did something.
+pub fn note_early_stop(history: &History, messages: Messages) {
+    let Some(did) = &history.early_stopping else {
+        return;
+    };
+    let best = did.best_epoch.map_or(0, |epoch| epoch + 1);
+    if let Some(epoch) = did.stopped_epoch {
+        let epoch = epoch + 1;
+        messages.note(&format!(
+            "stopped early after epoch {epoch}; the best was epoch {best}"
+        ));
+    }
+    if let Some(epoch) = did.restored_epoch {
+        messages.note(&format!("the weights are those of epoch {}", epoch + 1));
     }
 }

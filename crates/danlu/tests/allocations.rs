@@ -90,7 +90,12 @@ fn a_step_allocates_nothing() {
     model.add(Dropout::new(0.25));
     model.add(Dense::new(16).activation("relu"));
     model.add(Dense::new(10).activation("softmax"));
-    let metrics = ["accuracy"];
+    let metrics = ["accuracy", "sparse_top_k_categorical_accuracy"]
+        .map(|name| Metric::from_name(name).unwrap());
+    let metrics = metrics.into_iter().chain([
+        Metric::new(danlu::metrics::MeanIoU::new(10).sparse_y_pred(false)),
+        Metric::custom("largest", |_, y_pred| y_pred.max(&[-1], false)),
+    ]);
     model
         .compile(Adam::default(), "sparse_categorical_crossentropy", metrics)
         .unwrap();

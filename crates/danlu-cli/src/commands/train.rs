@@ -18,7 +18,7 @@ use crate::data::{DataSource, has_pixels, pixel_scale};
 use crate::device::{self, Device};
 use crate::failure::{Failure, Result};
 use crate::output::{self, Messages};
-use crate::progress::Watcher;
+use crate::progress::{Watcher, note_early_stop, stopped_early};
 use crate::recipe::build::DataShape;
 use crate::recipe::document::Document;
 use crate::recipe::{ModelPart, Recipe};
@@ -267,37 +267,6 @@ fn fit_options<'a>(recipe: &Recipe) -> FitOptions<'a> {
     match &training.early_stopping {
         Some(early_stopping) => options.early_stopping(early_stopping.clone()),
         None => options,
-    }
-}
-
-/// What early stopping did, with epochs counted from 1 as in the run folder's files.
-fn stopped_early(history: &History) -> Value {
-    let Some(did) = &history.early_stopping else {
-        return Value::Null;
-    };
-    let number = |epoch: Option<usize>| epoch.map(|epoch| epoch + 1);
-    json!({
-        "stopped_epoch": number(did.stopped_epoch),
-        "best_epoch": number(did.best_epoch),
-        "best": did.best,
-        "restored_epoch": number(did.restored_epoch),
-    })
-}
-
-/// Says what early stopping did, where it did something.
-fn note_early_stop(history: &History, messages: Messages) {
-    let Some(did) = &history.early_stopping else {
-        return;
-    };
-    let best = did.best_epoch.map_or(0, |epoch| epoch + 1);
-    if let Some(epoch) = did.stopped_epoch {
-        let epoch = epoch + 1;
-        messages.note(&format!(
-            "stopped early after epoch {epoch}; the best was epoch {best}"
-        ));
-    }
-    if let Some(epoch) = did.restored_epoch {
-        messages.note(&format!("the weights are those of epoch {}", epoch + 1));
     }
 }
 

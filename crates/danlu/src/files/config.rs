@@ -197,6 +197,10 @@ fn spell_out(loss: &mut Value) {
 
 fn legacy_inside(value: Value) -> Value {
     match value {
+        // A function is its name alone.
+        Value::Object(mut fields) if fields.get("class_name") == Some(&json!("function")) => {
+            fields.shift_remove("config").unwrap_or(Value::Null)
+        }
         Value::Object(_) if is_object(&value) => legacy(value),
         Value::Object(fields) => fields
             .into_iter()
@@ -330,6 +334,11 @@ mod tests {
             "loss_weights": null, "metrics": [["accuracy"]], "weighted_metrics": null, "jit_compile": false,
         });
         assert_eq!(compile_from_legacy(compile_to_legacy(&compile)), compile);
+        let function = json!({"module": "builtins", "class_name": "function", "config": "huber", "registered_name": "function"});
+        assert_eq!(
+            compile_to_legacy(&json!({"metrics": [function]}))["metrics"],
+            json!(["huber"])
+        );
         assert_eq!(
             compile_to_legacy(&json!({"loss": "mse"}))["loss"],
             "mean_squared_error"

@@ -288,10 +288,8 @@ impl MetricFunction for AUC {
             "summation_method": summation,
             "multi_label": self.multi_label,
             "num_labels": self.num_labels,
-            "label_weights": self.label_weights.as_ref().map(|weights| json!({
-                "class_name": "__tensor__",
-                "config": { "value": weights, "dtype": "float32" },
-            })),
+            // Keras 3.15 writes a tensor here, which it cannot read itself; it reads a list.
+            "label_weights": self.label_weights,
             "from_logits": self.from_logits,
         };
         if let Some(thresholds) = &self.inner {

@@ -3,6 +3,7 @@
 
 mod accuracy;
 mod auc;
+mod class_matrix;
 mod confusion;
 mod correlation;
 mod curve;
@@ -40,6 +41,7 @@ pub use points::{
     PrecisionAtRecall, RecallAtPrecision, SensitivityAtSpecificity, SpecificityAtSensitivity,
 };
 pub use r2_score::{ClassAggregation, R2Score};
+pub(crate) use registry::counted;
 pub use registry::{names, register_metric};
 pub use regression::{CosineSimilarityMetric, RootMeanSquaredError};
 pub use top_k::{SparseTopKCategoricalAccuracy, TopKCategoricalAccuracy};
@@ -217,7 +219,7 @@ impl Metric {
     }
 
     /// Whether Keras counts such metrics where several have no name of their own: `precision`, `precision_1`.
-    pub(crate) fn is_counted(&self) -> bool {
+    fn is_counted(&self) -> bool {
         match &self.kind {
             Kind::Function(function) if self.given.is_none() && self.name == function.name() => {
                 registry::is_counted(function.class_name())

@@ -148,6 +148,25 @@ pub(super) fn is_counted(class_name: &str) -> bool {
     COUNTED.contains(&class_name)
 }
 
+/// Metrics as Keras names those without a name of their own: `precision`, `precision_1`.
+pub(crate) fn counted(metrics: Vec<Metric>, taken: &mut Vec<String>) -> Vec<Metric> {
+    let name = |metric: Metric| {
+        let free = match taken.iter().any(|name| name == metric.name()) && metric.is_counted() {
+            true => (1..)
+                .map(|number| format!("{}_{number}", metric.name()))
+                .find(|name| !taken.contains(name)),
+            false => None,
+        };
+        let metric = match free {
+            Some(name) => metric.named(&name),
+            None => metric,
+        };
+        taken.push(metric.name().to_owned());
+        metric
+    };
+    metrics.into_iter().map(name).collect()
+}
+
 fn registry() -> &'static RwLock<BTreeMap<String, OwnMake>> {
     static REGISTRY: OnceLock<RwLock<BTreeMap<String, OwnMake>>> = OnceLock::new();
     REGISTRY.get_or_init(RwLock::default)

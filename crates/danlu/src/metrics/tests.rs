@@ -98,11 +98,13 @@ fn all_metrics_have_keras_values_names_directions_and_files() {
         let metric =
             Metric::from_json(serialized).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_running(name, &metric, list(case, "batches"), 1e-5, &mut *device);
-        assert_eq!(
-            in_floats(&metric.to_json()),
-            in_floats(serialized),
-            "{name}"
-        );
+        let mut expected = in_floats(serialized);
+        let weights = expected.pointer("/config/label_weights/config/value");
+        if let Some(list) = weights.cloned() {
+            // Keras cannot read the tensor that it writes here; a list it can.
+            expected["config"]["label_weights"] = list;
+        }
+        assert_eq!(in_floats(&metric.to_json()), expected, "{name}");
         assert_eq!(metric.name(), text(case, "metric_name"), "{name}");
         let mut nameless = serialized.clone();
         nameless["config"]

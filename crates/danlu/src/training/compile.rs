@@ -5,7 +5,7 @@ use danlu_graph::{DType, Graph, Shape, Tensor, Value};
 
 use crate::layers::Parameter;
 use crate::losses::{Expects, IntoLoss, Loss, OutputKind, output_kind};
-use crate::metrics::{IntoMetric, Metric};
+use crate::metrics::{IntoMetric, Metric, counted};
 use crate::optimizers::{
     ITERATION, IntoOptimizer, LEARNING_RATE, LearningRate, Optimizer, Trained, average_name, layout,
 };
@@ -387,25 +387,6 @@ impl Model {
         };
         Ok(warning.into_iter().collect())
     }
-}
-
-/// Metrics as Keras names those without a name of their own: `precision`, `precision_1`.
-fn counted(metrics: Vec<Metric>, taken: &mut Vec<String>) -> Vec<Metric> {
-    let name = |metric: Metric| {
-        let free = match taken.iter().any(|name| name == metric.name()) && metric.is_counted() {
-            true => (1..)
-                .map(|number| format!("{}_{number}", metric.name()))
-                .find(|name| !taken.contains(name)),
-            false => None,
-        };
-        let metric = match free {
-            Some(name) => metric.named(&name),
-            None => metric,
-        };
-        taken.push(metric.name().to_owned());
-        metric
-    };
-    metrics.into_iter().map(name).collect()
 }
 
 fn kind_name(kind: OutputKind) -> &'static str {
