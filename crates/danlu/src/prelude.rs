@@ -17,7 +17,7 @@ pub use crate::metrics::{BinaryAccuracy, CategoricalAccuracy, Metric, SparseCate
 pub use crate::model::{LoadOptions, Model, Sequential};
 pub use crate::optimizers::{
     Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Clipping, Ftrl, LBFGS, Lamb, LearningRate,
-    Lion, Muon, Nadam, Optimizer, RMSprop, SGD,
+    Lion, Muon, Nadam, Optimizer, RMSprop, SGD, ScheduleFreeAdamW,
 };
 pub use crate::training::{
     Control, EvaluateOptions, FitOptions, History, Observer, PredictOptions, Results,

@@ -212,5 +212,5 @@ fn defaults_are_those_of_keras() {
         ));
         seen += 1;
     }
-    assert_eq!(seen, 13);
+    assert_eq!(seen, 14);
 }
