@@ -26,7 +26,7 @@ pub use crate::metrics::{BinaryAccuracy, CategoricalAccuracy, Metric, SparseCate
 pub use crate::model::{LoadOptions, Model, Sequential};
 pub use crate::optimizers::{
     Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Clipping, Ftrl, LBFGS, Lamb, LearningRate,
-    Lion, Muon, Nadam, Optimizer, RMSprop, SGD, SparseAdam,
+    Lion, Muon, Nadam, Optimizer, RMSprop, SGD, ScheduleFreeAdamW, SparseAdam,
 };
 pub use crate::regularizers::{L1, L1L2, L2, OrthogonalRegularizer, Regularizer};
 pub use crate::training::{

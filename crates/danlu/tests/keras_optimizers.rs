@@ -19,7 +19,8 @@ x, y = array(data["x"]), array(data["y"])
 results = {}
 for case in data["cases"]:
     name = case["name"]
-    for extension in ["keras", "h5"]:
+    # Keras does not find its own Lamb when it loads a `.h5`.
+    for extension in ["keras"] if case["class"] == "Lamb" else ["keras", "h5"]:
         model = keras.saving.load_model(f"{folder}/{name}.{extension}")
         assert type(model.optimizer).__name__ == case["class"], name
     model = keras.saving.load_model(f"{folder}/{name}.keras")

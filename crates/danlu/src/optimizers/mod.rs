@@ -1,8 +1,8 @@
 //! Optimizers: how gradients change parameters. One file per optimizer.
 //!
 //! In order of increasing complexity: [`SGD`], [`Adagrad`], [`RMSprop`], [`Lion`], [`Adam`], [`AdamW`], [`Adamax`], [`Nadam`],
-//! [`SparseAdam`], [`Adadelta`], [`Lamb`], [`Ftrl`], [`Adafactor`], [`Muon`]. All take what [`Options`] holds; a learning rate is a
-//! number or one of [`schedules`]. [`LBFGS`] stands apart: it takes all examples at once.
+//! [`SparseAdam`], [`Adadelta`], [`Lamb`], [`Ftrl`], [`Adafactor`], [`ScheduleFreeAdamW`], [`Muon`]. All take what [`Options`] holds; a
+//! learning rate is a number or one of [`schedules`]. [`LBFGS`] stands apart: it takes all examples at once.
 
 mod adadelta;
 mod adafactor;
@@ -24,6 +24,7 @@ mod options;
 mod rate;
 mod registry;
 mod rmsprop;
+mod schedule_free_adamw;
 pub mod schedules;
 mod sgd;
 mod sparse_adam;
@@ -55,6 +56,7 @@ pub use options::Options;
 pub use rate::LearningRate;
 pub use registry::{names, register_optimizer};
 pub use rmsprop::RMSprop;
+pub use schedule_free_adamw::ScheduleFreeAdamW;
 pub use schedules::Schedule;
 pub use sgd::SGD;
 pub use sparse_adam::SparseAdam;

@@ -88,7 +88,8 @@ impl Options {
             }
         }
         if arguments.is_from_file() {
-            // Keras 2 wrote these; neither changes a number.
+            // Keras 2 wrote these.
+            arguments.unsupported("decay", &[0.0.into(), 0.into()])?;
             arguments.unsupported("jit_compile", &[true.into(), false.into()])?;
             arguments.unsupported("is_legacy_optimizer", &[false.into()])?;
         }

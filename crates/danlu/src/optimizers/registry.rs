@@ -5,7 +5,7 @@ use std::sync::{OnceLock, PoisonError, RwLock};
 
 use super::{
     Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Muon, Nadam, Optimizer,
-    RMSprop, SGD, SparseAdam,
+    RMSprop, SGD, ScheduleFreeAdamW, SparseAdam,
 };
 use crate::{Arguments, Error, Result};
 
@@ -24,7 +24,7 @@ fn make_boxed<O: Optimizer>(arguments: &mut Arguments) -> Result<Box<dyn Optimiz
 fn registry() -> &'static RwLock<BTreeMap<String, Entry>> {
     static REGISTRY: OnceLock<RwLock<BTreeMap<String, Entry>>> = OnceLock::new();
     REGISTRY.get_or_init(|| {
-        let builtin: [(&str, Make); 14] = [
+        let builtin: [(&str, Make); 15] = [
             ("Adadelta", make_boxed::<Adadelta>),
             ("Adafactor", make_boxed::<Adafactor>),
             ("Adagrad", make_boxed::<Adagrad>),
@@ -38,6 +38,7 @@ fn registry() -> &'static RwLock<BTreeMap<String, Entry>> {
             ("Nadam", make_boxed::<Nadam>),
             ("RMSprop", make_boxed::<RMSprop>),
             ("SGD", make_boxed::<SGD>),
+            ("ScheduleFreeAdamW", make_boxed::<ScheduleFreeAdamW>),
             ("SparseAdam", make_boxed::<SparseAdam>),
         ];
         let entries = builtin.into_iter().map(|(name, make)| {

@@ -1,6 +1,6 @@
 //! What an optimizer keeps, in the order in which Keras saves it.
 
-use danlu_graph::{DType, Tensor, TensorData};
+use danlu_graph::{DType, Executor, Tensor, TensorData};
 
 use super::{LearningRate, Optimizer};
 use crate::Result;
@@ -34,6 +34,8 @@ pub struct Slot {
     pub dtype: DType,
     /// What each element is before the first step.
     pub initial: f64,
+    /// Whether it is the parameter's value instead, as that is when training begins.
+    pub begins_as_value: bool,
     /// Keras saves all parameters' slots of pass 0, then all of pass 1, and so on.
     pub pass: usize,
 }
@@ -46,6 +48,7 @@ impl Slot {
             shape: shape.to_vec(),
             dtype: DType::F32,
             initial: 0.0,
+            begins_as_value: false,
             pass: 0,
         }
     }
@@ -54,6 +57,13 @@ impl Slot {
     #[must_use]
     pub fn initial(mut self, initial: f64) -> Slot {
         self.initial = initial;
+        self
+    }
+
+    /// The parameter's value, as it is when training begins.
+    #[must_use]
+    pub fn begins_as_value(mut self) -> Slot {
+        self.begins_as_value = true;
         self
     }
 
@@ -72,11 +82,16 @@ pub(crate) struct StateSpec {
     pub shape: Vec<usize>,
     pub dtype: DType,
     pub initial: f64,
+    /// The state of whose value this begins as a copy.
+    pub copied_from: Option<String>,
 }
 
 impl StateSpec {
-    /// Its value before the first step.
-    pub fn start(&self) -> Result<Tensor> {
+    /// Its value before the first step; `executor` has the parameters.
+    pub fn start(&self, executor: &dyn Executor) -> Result<Tensor> {
+        if let Some(name) = &self.copied_from {
+            return Ok(executor.read_state(name)?);
+        }
         let mut tensor = Tensor::zeros(&self.shape, self.dtype)?;
         if let TensorData::F32(values) = tensor.data_mut() {
             values.fill(self.initial as f32);
@@ -109,6 +124,7 @@ pub(crate) fn layout(optimizer: &dyn Optimizer, trained: &[Trained]) -> Vec<Stat
         shape: Vec::new(),
         dtype,
         initial,
+        copied_from: None,
     };
     let mut states = vec![scalar(ITERATION, DType::I64, 0.0)];
     if let LearningRate::Constant(rate) = options.learning_rate {
@@ -120,6 +136,7 @@ pub(crate) fn layout(optimizer: &dyn Optimizer, trained: &[Trained]) -> Vec<Stat
             shape: parameter.shape.clone(),
             dtype: DType::F32,
             initial: 0.0,
+            copied_from: None,
         })
     };
     if options.use_ema {
@@ -138,6 +155,7 @@ pub(crate) fn layout(optimizer: &dyn Optimizer, trained: &[Trained]) -> Vec<Stat
                 shape: slot.shape.clone(),
                 dtype: slot.dtype,
                 initial: slot.initial,
+                copied_from: slot.begins_as_value.then(|| parameter.name.clone()),
             }));
         }
     }
@@ -147,6 +165,7 @@ pub(crate) fn layout(optimizer: &dyn Optimizer, trained: &[Trained]) -> Vec<Stat
         shape: slot.shape,
         dtype: slot.dtype,
         initial: slot.initial,
+        copied_from: None,
     }));
     states
 }

@@ -7,7 +7,7 @@ use crate::layers::Parameter;
 use crate::losses::{Expects, IntoLoss, Loss, OutputKind, output_kind};
 use crate::metrics::{IntoMetric, Metric, counted};
 use crate::optimizers::{
-    ITERATION, IntoOptimizer, LEARNING_RATE, LearningRate, Optimizer, Trained, average_name, layout,
+    ITERATION, IntoOptimizer, LEARNING_RATE, LearningRate, Optimizer, Trained, layout,
 };
 use crate::{Error, Model, Result};
 
@@ -290,31 +290,11 @@ impl Model {
         for state in layout(&*compiled.optimizer, &trained) {
             let start = match state.name == LEARNING_RATE {
                 true => Tensor::scalar(compiled.learning_rate as f32),
-                false => state.start()?,
+                false => state.start(executor)?,
             };
             executor.create_state(&state.name, &start)?;
         }
         compiled.has_state = true;
-        Ok(())
-    }
-
-    /// Puts the moving averages of the parameters in their place, where the optimizer keeps any (`use_ema`), as `fit` does
-    /// when it ends.
-    ///
-    /// # Errors
-    /// The executor cannot give or take a state.
-    pub(super) fn take_averages(&mut self) -> Result<()> {
-        let averages =
-            |compiled: &Compiled| compiled.has_state && compiled.optimizer.options().use_ema;
-        if !self.compiled.as_ref().is_some_and(averages) {
-            return Ok(());
-        }
-        let trained = self.trained();
-        let executor = self.executor()?;
-        for parameter in trained {
-            let average = executor.read_state(&average_name(&parameter.name))?;
-            executor.write_state(&parameter.name, &average)?;
-        }
         Ok(())
     }
 

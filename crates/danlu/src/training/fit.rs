@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::optimizers::average_name;
 use crate::{Error, Model, Result};
 
 use super::early_stopping::Watch;
@@ -280,6 +281,26 @@ impl Model {
             run.training.pause();
         }
         Ok(Control::Continue)
+    }
+
+    /// Puts the moving averages of the parameters in their place, where the optimizer keeps any (`use_ema`), as `fit` does
+    /// when it ends.
+    ///
+    /// # Errors
+    /// The executor cannot give or take a state.
+    fn take_averages(&mut self) -> Result<()> {
+        let averages =
+            |compiled: &super::Compiled| compiled.has_state && compiled.optimizer.options().use_ema;
+        if !self.compiled.as_ref().is_some_and(averages) {
+            return Ok(());
+        }
+        let trained = self.trained();
+        let executor = self.executor()?;
+        for parameter in trained {
+            let average = executor.read_state(&average_name(&parameter.name))?;
+            executor.write_state(&parameter.name, &average)?;
+        }
+        Ok(())
     }
 
     pub(super) fn running_logs(&self) -> Logs<'_> {

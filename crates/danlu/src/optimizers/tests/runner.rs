@@ -40,9 +40,8 @@ impl Runner {
         }
         let states = layout(optimizer, &trained);
         for state in &states {
-            executor
-                .create_state(&state.name, &state.start().unwrap())
-                .unwrap();
+            let start = state.start(&*executor).unwrap();
+            executor.create_state(&state.name, &start).unwrap();
         }
         let updates = updates(optimizer, &graph, &trained, &values, &inputs).unwrap();
         let updates: Vec<(&str, &Value)> = updates.iter().map(|(n, v)| (n.as_str(), v)).collect();

@@ -112,6 +112,19 @@ fn names_are_those_of_keras_in_any_case() {
     assert!(names().contains(&"Adafactor".to_owned()));
 }
 
+#[test]
+fn what_keras_2_wrote_is_read_where_it_says_nothing() {
+    let file = |decay: f64| {
+        json!({ "class_name": "SGD", "config": {
+            "name": "SGD", "learning_rate": 0.1, "decay": decay, "momentum": 0.0, "nesterov": false,
+            "is_legacy_optimizer": false, "jit_compile": true,
+        } })
+    };
+    assert_eq!(from_json(&file(0.0)).unwrap().class_name(), "SGD");
+    let error = from_json(&file(0.5)).unwrap_err().to_string();
+    assert!(error.contains("`decay`"), "{error}");
+}
+
 /// The shared arguments as methods, against the same in a recipe.
 #[test]
 fn methods_set_what_recipes_set() {
