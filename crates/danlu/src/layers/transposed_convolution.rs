@@ -32,6 +32,7 @@ pub type Conv1DTranspose = TransposedConvolution<1>;
 pub type Conv2DTranspose = TransposedConvolution<2>;
 
 impl<const N: usize> TransposedConvolution<N> {
+    /// Its name; another number of axes does not compile.
     const CLASS: &str = match N {
         1 => "Conv1DTranspose",
         2 => "Conv2DTranspose",
