@@ -92,12 +92,19 @@ fn a_step_allocates_nothing() {
     model.add(Dense::new(10).activation("softmax"));
     let metrics = ["accuracy", "sparse_top_k_categorical_accuracy"]
         .map(|name| Metric::from_name(name).unwrap());
-    let metrics = metrics.into_iter().chain([
-        Metric::new(danlu::metrics::MeanIoU::new(10).sparse_y_pred(false)),
-        Metric::custom("largest", |_, y_pred| y_pred.max(&[-1], false)),
-    ]);
+    let metrics: Vec<Metric> = metrics
+        .into_iter()
+        .chain([
+            Metric::new(danlu::metrics::MeanIoU::new(10).sparse_y_pred(false)),
+            Metric::custom("largest", |_, y_pred| y_pred.max(&[-1], false)),
+        ])
+        .collect();
     model
-        .compile(Adam::default(), "sparse_categorical_crossentropy", metrics)
+        .compile(
+            Adam::default(),
+            "sparse_categorical_crossentropy",
+            metrics.clone(),
+        )
         .unwrap();
     let x: Vec<u8> = (0..408 * 144).map(|i| (i * 7919 % 251) as u8).collect();
     let y: Vec<u8> = (0..408).map(|i| (i * 31 % 10) as u8).collect();

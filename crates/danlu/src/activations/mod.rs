@@ -241,48 +241,44 @@ impl Activation {
         })
     }
 
-    /// Fails where an argument has a value that it cannot have.
-    pub(crate) fn check(self) -> Result<()> {
-        let wrong = |argument: &str, expected: &str, received: f64| {
-            Err(Error::argument(self.name(), argument, expected, received))
-        };
-        let arguments: [(&str, f64); 3] = match self {
-            Activation::Celu { alpha } if alpha == 0.0 => {
-                return wrong("alpha", "another number than 0", alpha);
-            }
-            Activation::Squareplus { b } if b < 0.0 => return wrong("b", "at least 0", b),
-            Activation::ReluWith {
-                max_value: Some(largest),
-                ..
-            } if largest < 0.0 => return wrong("max_value", "at least 0", largest),
-            Activation::Celu { alpha } | Activation::Elu { alpha } => [("alpha", alpha); 3],
+    /// Its arguments that are real numbers.
+    fn numbers(self) -> Vec<(&'static str, f64)> {
+        match self {
+            Activation::Celu { alpha } | Activation::Elu { alpha } => vec![("alpha", alpha)],
             Activation::HardShrink { threshold } | Activation::SoftShrink { threshold } => {
-                [("threshold", threshold); 3]
+                vec![("threshold", threshold)]
             }
-            Activation::LeakyRelu { negative_slope } => [("negative_slope", negative_slope); 3],
+            Activation::LeakyRelu { negative_slope } => vec![("negative_slope", negative_slope)],
             Activation::ReluWith {
                 negative_slope,
                 max_value,
                 threshold,
-            } => [
+            } => vec![
                 ("negative_slope", negative_slope),
                 ("max_value", max_value.unwrap_or(0.0)),
                 ("threshold", threshold),
             ],
-            Activation::Squareplus { b } => [("b", b); 3],
+            Activation::Squareplus { b } => vec![("b", b)],
             Activation::Threshold {
                 threshold,
                 default_value,
-            } => [
-                ("threshold", threshold),
-                ("default_value", default_value),
-                ("default_value", default_value),
-            ],
-            _ => return Ok(()),
-        };
-        for (argument, value) in arguments {
-            if !value.is_finite() {
-                return wrong(argument, "a finite number", value);
+            } => vec![("threshold", threshold), ("default_value", default_value)],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Fails where an argument has a value that it cannot have.
+    pub(crate) fn check(self) -> Result<()> {
+        for (argument, value) in self.numbers() {
+            let (good, expected) = match (self, argument) {
+                (Activation::Celu { .. }, _) => (value != 0.0, "a finite number, and not 0"),
+                (Activation::Squareplus { .. }, _) | (_, "max_value") => {
+                    (value >= 0.0, "a finite number of at least 0")
+                }
+                _ => (true, "a finite number"),
+            };
+            if !good || !value.is_finite() {
+                return Err(Error::argument(self.name(), argument, expected, value));
             }
         }
         Ok(())

@@ -100,9 +100,10 @@ fn wrong_arguments_are_errors() {
     };
     check(json!("threshold"), "`threshold` must be given");
     check(json!("sparsemax"), "not supported; use softmax");
-    check(json!({"type": "celu", "alpha": 0}), "another number than 0");
+    check(json!({"type": "celu", "alpha": 0}), "and not 0");
     check(json!({"type": "gelu", "aproximate": true}), "`approximate`");
     check(json!({"type": "squareplus", "b": -1}), "at least 0");
+    check(json!({"type": "relu", "max_value": -1}), "`max_value`");
     check(json!({"type": "gleu"}), "did you mean `gelu`?");
     let graph = Graph::new();
     let x = graph.scalar(1.0, danlu_graph::DType::F32).unwrap();

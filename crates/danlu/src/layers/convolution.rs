@@ -11,6 +11,9 @@ use crate::activations::Activation;
 use crate::choice::Choice;
 use crate::{Arguments, Config, Error, Result, config};
 
+/// The largest depth of a kernel: each plane of it is an operation of the graph.
+const DEEPEST: usize = 1024;
+
 /// `activation(convolution(x, kernel) + bias)` over `N` axes: [`Conv1D`], [`Conv2D`] and [`Conv3D`].
 #[derive(Clone, Debug)]
 pub struct Convolution<const N: usize> {
@@ -37,6 +40,7 @@ pub type Conv2D = Convolution<2>;
 pub type Conv3D = Convolution<3>;
 
 impl<const N: usize> Convolution<N> {
+    /// Its name; another number of axes does not compile.
     const CLASS: &str = match N {
         1 => "Conv1D",
         2 => "Conv2D",
@@ -119,6 +123,16 @@ impl<const N: usize> Convolution<N> {
         self.windows.check_apart(Self::CLASS)?;
         if N != 1 {
             self.windows.padding.resolve()?.refuse_causal(Self::CLASS)?;
+        }
+        if N == 3 && self.windows.kernel_size[0] > DEEPEST {
+            let expected = format!("at most {DEEPEST} along the depth");
+            let received = format!("{:?}", self.windows.kernel_size);
+            return Err(Error::argument(
+                Self::CLASS,
+                "kernel_size",
+                expected,
+                received,
+            ));
         }
         self.activation.resolve().map(drop)
     }
@@ -315,6 +329,8 @@ mod tests {
         harness::refuses(Conv2D::new(2, 3).padding("causal"), &[4, 4, 1], "Conv1D");
         harness::refuses(Conv1D::new(2, 5), &[4, 1], "use a smaller kernel");
         harness::refuses(Conv3D::new(2, [5, 1, 1]), &[4, 1, 1, 1], "smaller kernel");
+        let layer = Conv3D::new(2, 2_000_000_000).padding("same");
+        harness::refuses(layer, &[4, 1, 1, 1], "along the depth");
         let layer = Conv1D::new(2, 2).strides(2).dilation_rate(2);
         harness::refuses(layer, &[9, 1], "1 where strides are above 1");
     }

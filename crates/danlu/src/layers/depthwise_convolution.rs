@@ -147,6 +147,7 @@ fn depthwise<const N: usize>(
 }
 
 impl<const N: usize> DepthwiseConvolution<N> {
+    /// Its name; another number of axes does not compile.
     const CLASS: &str = match N {
         1 => "DepthwiseConv1D",
         2 => "DepthwiseConv2D",
@@ -240,6 +241,7 @@ impl<const N: usize> Layer for DepthwiseConvolution<N> {
 }
 
 impl<const N: usize> SeparableConvolution<N> {
+    /// Its name; another number of axes does not compile.
     const CLASS: &str = match N {
         1 => "SeparableConv1D",
         2 => "SeparableConv2D",

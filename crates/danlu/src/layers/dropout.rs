@@ -114,6 +114,8 @@ impl NoiseShape {
         };
         let size = |size: &Json| match size {
             Json::Null => Some(None),
+            // TOML has no null.
+            size if size.as_i64() == Some(-1) => Some(None),
             size => {
                 let size = usize::try_from(size.as_u64()?).ok()?;
                 (size > 0).then_some(Some(size))
@@ -121,7 +123,7 @@ impl NoiseShape {
         };
         let sizes = value.as_array().map(|sizes| sizes.iter().map(size));
         let sizes: Option<Option<Vec<_>>> = sizes.map(Iterator::collect);
-        let expected = "for each axis a whole number of at least 1, or null";
+        let expected = "for each axis a whole number of at least 1, or null (-1 in recipes)";
         let wrong = || arguments.wrong("noise_shape", expected, &value);
         Ok(NoiseShape(Some(sizes.flatten().ok_or_else(wrong)?)))
     }
@@ -168,6 +170,22 @@ mod tests {
         harness::refuses(layer(&[None]), &[4, 2], "`noise_shape` must be");
         harness::refuses(layer(&[Some(32), None]), &[4], "examples is open");
         harness::refuses(layer(&[None, Some(3)]), &[4], "its size");
+    }
+
+    #[test]
+    fn recipes_write_minus_one_for_null() {
+        let read = |noise_shape: Json| {
+            let arguments = config! { "rate": 0.5, "noise_shape": noise_shape };
+            Dropout::from_config(&mut Arguments::new("Dropout", arguments))
+        };
+        let expected = Dropout::new(0.5).noise_shape([None, Some(1)]);
+        for same in [serde_json::json!([null, 1]), serde_json::json!([-1, 1])] {
+            assert_eq!(read(same).unwrap().config(), expected.config());
+        }
+        for wrong in [serde_json::json!([0, 1]), serde_json::json!("all")] {
+            let error = read(wrong).unwrap_err().to_string();
+            assert!(error.contains("`noise_shape` must be"), "{error}");
+        }
     }
 
     #[test]

@@ -33,6 +33,7 @@ type Inputs<'a> = &'a dyn Fn(&[usize], usize) -> Array;
 fn check_with(mut layer: Box<dyn Layer>, example: &[usize], inputs: Inputs<'_>) {
     config_survives(&*layer);
     let parameters = build(&mut *layer, example);
+    config_says_all(&*layer, &parameters, example);
     gradients_agree(&*layer, &parameters, example, inputs);
     drop(parameters);
     files_keep_it(&*layer, example, inputs);
@@ -80,6 +81,21 @@ fn config_survives(layer: &dyn Layer) {
     let class = layer.class_name();
     let again = LayerSpec::from_arguments(class, layer.config()).unwrap();
     assert_eq!(again.layer.config(), layer.config(), "{class}");
+}
+
+/// A layer made of the config has the same parameters and does the same.
+fn config_says_all(layer: &dyn Layer, parameters: &[Parameter], example: &[usize]) {
+    let class = layer.class_name();
+    let again = LayerSpec::from_arguments(class, layer.config()).unwrap();
+    let mut again = again.layer;
+    let others = build(&mut *again, example);
+    assert_eq!(format!("{others:?}"), format!("{parameters:?}"), "{class}");
+    let text = |layer: &dyn Layer, parameters: &[Parameter]| {
+        let (program, _) = program(layer, parameters, example, false);
+        program.to_string()
+    };
+    let (found, expected) = (text(&*again, &others), text(layer, parameters));
+    assert_eq!(found, expected, "{class}");
 }
 
 fn build(layer: &mut dyn Layer, example: &[usize]) -> Vec<Parameter> {

@@ -32,6 +32,7 @@ pub type Conv1DTranspose = TransposedConvolution<1>;
 pub type Conv2DTranspose = TransposedConvolution<2>;
 
 impl<const N: usize> TransposedConvolution<N> {
+    /// Its name; another number of axes does not compile.
     const CLASS: &str = match N {
         1 => "Conv1DTranspose",
         2 => "Conv2DTranspose",
@@ -133,7 +134,21 @@ impl<const N: usize> TransposedConvolution<N> {
         let last = &size.offset(-1) * &Dim::fixed(stride);
         Ok(match (windows.padding.resolve()?, given) {
             (Padding::Same, None) => size * &Dim::fixed(stride),
-            (Padding::Same, Some(extra)) => &last + &Dim::fixed(span % 2 + extra),
+            (Padding::Same, Some(extra)) => {
+                // Above the last window's first place, and below the next one's: an even kernel with 0 is not.
+                if !(1..=stride).contains(&(span % 2 + extra)) {
+                    let expected = format!(
+                        "such that, with the kernel's span of {span}, as many windows fit as the input has places; leave it out for `same`"
+                    );
+                    return Err(Error::argument(
+                        Self::CLASS,
+                        "output_padding",
+                        expected,
+                        extra,
+                    ));
+                }
+                &last + &Dim::fixed(span % 2 + extra)
+            }
             (_, None) => &last + &Dim::fixed(span.max(stride)),
             (_, Some(extra)) => &last + &Dim::fixed(span + extra),
         })
@@ -252,6 +267,8 @@ mod tests {
     fn wrong_arguments_are_errors() {
         let layer = Conv2DTranspose::new(2, 3).strides(2).output_padding([1, 2]);
         harness::refuses(layer, &[3, 3, 1], "below the strides");
+        let layer = Conv1DTranspose::new(2, 4).padding("same").output_padding(0);
+        harness::refuses(layer, &[3, 1], "leave it out for `same`");
         harness::refuses(Conv1DTranspose::new(0, 3), &[3, 1], "`filters`");
         harness::refuses(Conv1DTranspose::new(2, 3), &[3, 3, 1], "length");
         let layer = Conv1DTranspose::new(2, 3).padding("causal");

@@ -68,10 +68,24 @@ fn repeat<const N: usize>(class: &str, x: &Value, size: [usize; N]) -> Result<Va
     Ok(repeated.reshape(&with_sizes(&shape, larger))?)
 }
 
+/// The most elements of a matrix that interpolates: those of 8,192 places made 32,768.
+const LARGEST_MATRIX: usize = 1 << 28;
+
 /// The matrix, `(larger, size)`, that makes an axis `factor` times as long; at the ends the last element stands alone.
 fn bilinear_matrix(size: usize, factor: usize) -> Result<Tensor> {
     let larger = size.saturating_mul(factor);
-    let mut matrix = vec![0.0; danlu_graph::tensor::element_count(&[larger, size])?];
+    let count = danlu_graph::tensor::element_count(&[larger, size])?;
+    if count > LARGEST_MATRIX {
+        return Err(Error::argument(
+            "UpSampling2D",
+            "size",
+            format!(
+                "such that the matrix that makes {size} places {larger} has at most {LARGEST_MATRIX} elements"
+            ),
+            factor,
+        ));
+    }
+    let mut matrix = vec![0.0; count];
     for (row, weights) in matrix.chunks_mut(size.max(1)).enumerate() {
         let place = (row as f64 + 0.5) / factor as f64 - 0.5;
         let before = place.floor();
@@ -271,6 +285,8 @@ mod tests {
         harness::refuses(UpSampling3D::new(2), &[4, 4, 1], "depth");
         let layer = |name: &str| UpSampling2D::new(2).interpolation(name);
         harness::refuses(layer("bilinaer"), &[2, 2, 1], "did you mean `bilinear`?");
+        let large = UpSampling2D::new(2_000_000_000).interpolation("bilinear");
+        harness::refuses(large, &[2, 2, 1], "268435456 elements");
         harness::refuses(layer("bicubic"), &[2, 2, 1], "not supported");
     }
 }
