@@ -10,10 +10,13 @@ pub use crate::layers::{
     MaxPooling2D, Padding, Rescaling, Reshape,
 };
 pub use crate::losses::{
-    BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanAbsoluteError, MeanSquaredError,
+    BinaryCrossentropy, CategoricalCrossentropy, Huber, Loss, MeanAbsoluteError, MeanSquaredError,
     SparseCategoricalCrossentropy,
 };
-pub use crate::metrics::{BinaryAccuracy, CategoricalAccuracy, Metric, SparseCategoricalAccuracy};
+pub use crate::metrics::{
+    AUC, BinaryAccuracy, CategoricalAccuracy, F1Score, MeanIoU, Metric, Precision, Recall,
+    SparseCategoricalAccuracy,
+};
 pub use crate::model::{LoadOptions, Model, Sequential};
 pub use crate::optimizers::{Adam, Clipping, SGD};
 pub use crate::training::{
