@@ -19,10 +19,13 @@ pub use crate::layers::{
     UpSampling2D, UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
 };
 pub use crate::losses::{
-    BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanAbsoluteError, MeanSquaredError,
+    BinaryCrossentropy, CategoricalCrossentropy, Huber, Loss, MeanAbsoluteError, MeanSquaredError,
     SparseCategoricalCrossentropy,
 };
-pub use crate::metrics::{BinaryAccuracy, CategoricalAccuracy, Metric, SparseCategoricalAccuracy};
+pub use crate::metrics::{
+    AUC, BinaryAccuracy, CategoricalAccuracy, F1Score, MeanIoU, Metric, Precision, Recall,
+    SparseCategoricalAccuracy,
+};
 pub use crate::model::{LoadOptions, Model, Sequential};
 pub use crate::optimizers::{
     Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Clipping, Ftrl, LBFGS, Lamb, LearningRate,

@@ -19,6 +19,13 @@ for case in json.load(open(f"{folder}/cases.json")):
         model = keras.saving.load_model(f"{folder}/{name}")
         difference = np.abs(model.predict(x, verbose=0) - array(case["predictions"])).max()
         assert difference < 1e-5, (name, "predictions", difference)
+        if case["evaluation"]:
+            found = model.evaluate(x, y, verbose=0, return_dict=True)
+            # Read from a .h5, Keras calls "mae" by its long name.
+            known = {key: value for key, value in case["evaluation"].items() if key in found}
+            assert len(known) == len(found) - (2 if extension == "h5" else 0), (name, list(found))
+            for key, expected in known.items():
+                assert abs(found[key] - expected) < 1e-5 * max(1, abs(expected)), (name, key, found[key], expected)
         loss = model.train_on_batch(x, y)
         if extension == "keras" and not case["random"]:
             for index, (found, expected) in enumerate(zip(model.get_weights(), after, strict=True)):
@@ -53,6 +60,17 @@ fn keras_goes_on_with_our_models() {
             model.train_on_batch(&x, &y, None).unwrap();
         }
         let predictions = model.predict(&x, PredictOptions::new()).unwrap();
+        let results = model.evaluate((&x, &y), EvaluateOptions::new().batch_size(3));
+        let evaluation: serde_json::Map<_, _> = match name {
+            "metrics" => {
+                let results = results.unwrap();
+                let results = results.iter();
+                results
+                    .map(|(name, value)| (name.to_owned(), json!(value)))
+                    .collect()
+            }
+            _ => serde_json::Map::new(),
+        };
         for extension in ["keras", "h5"] {
             let path = folder.path().join(format!("{name}.{extension}"));
             model.save(path).unwrap();
@@ -61,7 +79,7 @@ fn keras_goes_on_with_our_models() {
         let after: Vec<_> = model.weights().unwrap().iter().map(array).collect();
         cases.push(json!({
             "name": name, "x": array(&x), "y": array(&y), "random": random,
-            "predictions": array(&predictions), "after": after,
+            "predictions": array(&predictions), "after": after, "evaluation": evaluation,
         }));
     };
 
@@ -211,6 +229,42 @@ fn keras_goes_on_with_our_models() {
     let words = (0..32).map(|i| (i * i % 5) as f32).collect();
     let words = Tensor::from_f32(&[8, 4], words).unwrap();
     save("embedding", model, words, numbers(&[8, 2], 4), false);
+
+    let mut model = chain([
+        Input::new([5]).into(),
+        Dense::new(3).activation("sigmoid").into(),
+    ]);
+    // No loss as a metric: Keras writes it into a `.h5` as a name that it cannot read there.
+    let metrics = [
+        json!("mape"),
+        json!({ "type": "AUC", "label_weights": [0.5, 2.0, 1.0] }),
+        json!({ "type": "AUC", "curve": "PR", "multi_label": true, "name": "pr" }),
+        json!({ "type": "F1Score", "average": "macro" }),
+        json!({ "type": "Precision" }),
+        json!({ "type": "Precision", "top_k": 1 }),
+        json!({ "type": "SensitivityAtSpecificity", "specificity": 0.4 }),
+        json!({ "type": "OneHotIoU", "num_classes": 3, "target_class_ids": [0, 2] }),
+        json!({ "type": "TopKCategoricalAccuracy", "k": 2 }),
+        json!({ "type": "R2Score", "class_aggregation": "variance_weighted_average" }),
+        json!({ "type": "RootMeanSquaredError", "name": "root" }),
+        json!({ "type": "CosineSimilarity" }),
+        json!({ "type": "LogCoshError" }),
+        json!({ "type": "BinaryCrossentropy", "label_smoothing": 0.1 }),
+    ];
+    let metrics = metrics
+        .iter()
+        .map(|metric| Metric::from_json(metric).unwrap())
+        .collect();
+    let weighted = vec![Metric::from_name("mae").unwrap()];
+    let loss =
+        json!({ "type": "BinaryFocalCrossentropy", "gamma": 1.5, "apply_class_balancing": true });
+    let loss = Loss::from_json(&loss).unwrap();
+    model
+        .compile_with(SGD::new(0.1), loss, metrics, weighted)
+        .unwrap();
+    let y = (0..24).map(|i| f32::from(u8::from(i % 3 == i / 3 % 3)));
+    let y = Tensor::from_f32(&[8, 3], y.collect()).unwrap();
+    save("metrics", model, numbers(&[8, 5], 4), y, false);
 
     let cases = serde_json::to_string(&cases).unwrap();
     std::fs::write(folder.path().join("cases.json"), cases).unwrap();

@@ -2,10 +2,8 @@
 
 use danlu_graph::{DType, Shape, Value};
 
-use super::dense::take_initializer;
-use super::{BuildContext, CallContext, Layer};
-use crate::choice::Choice;
-use crate::initializers::Initializer;
+use super::parameters::parameter_methods;
+use super::{BuildContext, CallContext, Layer, ParameterOptions};
 use crate::{Arguments, Config, Error, Result, config};
 
 /// A vector for each of the whole numbers from 0 up to, without, `input_dim`, such as the words of a vocabulary: `(batch, ...)`
@@ -17,7 +15,7 @@ use crate::{Arguments, Config, Error, Result, config};
 pub struct Embedding {
     input_dim: usize,
     output_dim: usize,
-    embeddings_initializer: Choice<Initializer>,
+    embeddings: ParameterOptions,
 }
 
 /// f32, in which inputs arrive, holds every whole number up to here.
@@ -29,18 +27,12 @@ impl Embedding {
         Embedding {
             input_dim,
             output_dim,
-            embeddings_initializer: "uniform".into(),
+            embeddings: ParameterOptions::new("uniform"),
         }
     }
 
-    /// How the vectors begin. Default `uniform`: from -0.05 to 0.05.
-    #[must_use]
-    pub fn embeddings_initializer(
-        mut self,
-        initializer: impl Into<Choice<Initializer>>,
-    ) -> Embedding {
-        self.embeddings_initializer = initializer.into();
-        self
+    parameter_methods! {
+        "table of vectors", "uniform": embeddings, embeddings_initializer, embeddings_regularizer, embeddings_constraint;
     }
 
     fn check(&self) -> Result<()> {
@@ -67,10 +59,10 @@ impl Layer for Embedding {
 
     fn build(&mut self, context: &mut BuildContext, _: &[Shape]) -> Result<()> {
         self.check()?;
-        context.parameter(
+        context.parameter_with(
             "embeddings",
             &[self.input_dim, self.output_dim],
-            self.embeddings_initializer.clone(),
+            &self.embeddings,
         )
     }
 
@@ -89,15 +81,14 @@ impl Layer for Embedding {
     }
 
     fn config(&self) -> Config {
-        config! {
+        let mut config = config! {
             "input_dim": self.input_dim,
             "output_dim": self.output_dim,
-            "embeddings_initializer": self.embeddings_initializer.to_json(),
-            "embeddings_regularizer": null,
             "activity_regularizer": null,
-            "embeddings_constraint": null,
             "mask_zero": false,
-        }
+        };
+        ParameterOptions::write(&mut config, [("embeddings", &self.embeddings)]);
+        config
     }
 
     fn from_config(arguments: &mut Arguments) -> Result<Embedding> {
@@ -107,25 +98,13 @@ impl Layer for Embedding {
             arguments.required("input_dim", input_dim)?,
             arguments.required("output_dim", output_dim)?,
         );
-        take_initializer(
-            arguments,
-            "embeddings_initializer",
-            &mut layer.embeddings_initializer,
-        )?;
+        layer.embeddings.take(arguments, "embeddings")?;
         if arguments.boolean("mask_zero")?.unwrap_or(false) {
             let advice = "leave `mask_zero` at false: the layers after it then see the vector of 0 as any other";
             let owner = arguments.owner();
             return Err(Error::unsupported(owner, "`mask_zero` = true", advice));
         }
-        for argument in [
-            "embeddings_regularizer",
-            "activity_regularizer",
-            "embeddings_constraint",
-            "weights",
-            "lora_rank",
-            "lora_alpha",
-            "quantization_config",
-        ] {
+        for argument in ["weights", "lora_rank", "lora_alpha", "quantization_config"] {
             arguments.unsupported(argument, &[])?;
         }
         // Keras passes over it since version 3; files of version 2 have it.

@@ -85,13 +85,14 @@ pub(super) fn is_builtin(class_name: &str) -> bool {
     entries.get(class_name).is_some_and(|entry| entry.builtin)
 }
 
-/// What makes the optimizer of this class, in whatever case; a package's name before it (`danlu>Mine`) is passed over.
+/// What makes the optimizer of this class, in whatever case (`sparse_adam`, too); a package's name before it (`danlu>Mine`) is passed over.
 pub(super) fn find(name: &str) -> Option<Make> {
     let name = name.rsplit_once('>').map_or(name, |(_, class)| class);
     let entries = registry().read().unwrap_or_else(PoisonError::into_inner);
     let found = entries.get(name).or_else(|| {
+        let plain = name.replace('_', "");
         let mut all = entries.iter();
-        all.find_map(|(own, entry)| own.eq_ignore_ascii_case(name).then_some(entry))
+        all.find_map(|(own, entry)| own.eq_ignore_ascii_case(&plain).then_some(entry))
     });
     found.map(|entry| entry.make)
 }

@@ -186,7 +186,10 @@ impl Optimizer for SparseAdam {
         // All of these touch every row in every step.
         let options = &self.options;
         for (argument, given) in [
-            ("clipping", options.clipping != Clipping::None),
+            (
+                "`clipnorm`, `global_clipnorm` or `clipvalue`",
+                options.clipping != Clipping::None,
+            ),
             ("`weight_decay`", options.weight_decay.is_some()),
             ("`use_ema`", options.use_ema),
             ("`loss_scale_factor`", options.loss_scale_factor.is_some()),

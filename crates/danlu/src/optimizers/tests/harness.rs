@@ -67,8 +67,14 @@ fn recipes() -> Vec<Json> {
                     "type": "CosineDecay", "initial_learning_rate": rate(name), "decay_steps": 200,
                 }),
             };
+            let plain = json!({ "type": name, "learning_rate": rate(name) });
+            // It refuses what touches every row in every step.
+            if name == "SparseAdam" {
+                let schedule = json!({ "type": name, "learning_rate": schedule, "learning_rate_multipliers": { "dense": 0.5 } });
+                return [plain, schedule];
+            }
             [
-                json!({ "type": name, "learning_rate": rate(name) }),
+                plain,
                 json!({
                     "type": name, "learning_rate": schedule, "weight_decay": 1e-3, "use_ema": true,
                     "ema_momentum": 0.5, "gradient_accumulation_steps": 2, "clipnorm": 5.0,
