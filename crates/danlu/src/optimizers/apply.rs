@@ -26,9 +26,7 @@ pub(crate) fn updates(
     let iteration = graph.state(ITERATION, &[], DType::I64)?;
     let rate = match &options.learning_rate {
         LearningRate::Constant(_) => graph.state(LEARNING_RATE, &[], DType::F32)?,
-        LearningRate::Schedule(schedule) => {
-            graph.scope("learning_rate", || schedule.rate(&iteration))?
-        }
+        LearningRate::Schedule(schedule) => schedule.rate(&iteration)?,
     };
     let mut updates = vec![(ITERATION.to_owned(), iteration.add_scalar(1.0)?)];
     let mut gradients = gradients.to_vec();
