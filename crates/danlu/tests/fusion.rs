@@ -199,3 +199,32 @@ fn a_perceptron() {
         assert_eq!(steps.0, [hidden, hidden, "matmul+add", "softmax"]);
     }
 }
+
+#[test]
+fn a_block_with_batch_normalization() {
+    let mut model = digits([
+        Conv2D::new(8, [3, 3]).use_bias(false).into(),
+        BatchNormalization::new().into(),
+        ActivationLayer::new("relu").into(),
+        MaxPooling2D::new([2, 2]).into(),
+        Flatten::new().into(),
+        dense(10, "softmax"),
+    ]);
+    for examples in BATCHES {
+        let steps = Steps::new(&mut model, examples, false);
+        let expected = [
+            "add+sqrt+reciprocal+multiply+multiply+subtract",
+            "conv2d+multiply+add+relu+max_pool2d",
+            "matmul+add",
+            "softmax",
+        ];
+        assert_eq!(steps.0, expected);
+
+        // Over whole pictures: mean, squares around it, their mean, and one pass; backwards two sums and one pass.
+        let steps = Steps::new(&mut model, examples, true);
+        steps.expect(2, "means", |step| step == "mean");
+        steps.expect(1, "squares", |step| step == "subtract+square+multiply");
+        steps.expect(1, "the normalization", |step| step == "multiply+add+relu");
+        steps.expect(1, "the way back", |step| step == "multiply+add+add");
+    }
+}

@@ -7,7 +7,7 @@ use danlu::files::{self, ModelFile, Problem};
 use danlu_graph::{DType, Tensor};
 use serde_json::{Value, json};
 
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "article",
     "convolutions",
     "pooling",
@@ -15,6 +15,7 @@ const NAMES: [&str; 10] = [
     "categorical",
     "dropout",
     "lazy",
+    "normalized",
     "uncompiled",
     "float16",
     "bfloat16",

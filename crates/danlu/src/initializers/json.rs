@@ -41,6 +41,8 @@ pub(super) fn from_parts(
     let snake = match snake_case(name).as_str() {
         "orthogonal_initializer" => "orthogonal".to_owned(),
         "identity_initializer" => "identity".to_owned(),
+        "normal" => "random_normal".to_owned(),
+        "uniform" => "random_uniform".to_owned(),
         "zero" => "zeros".to_owned(),
         "one" => "ones".to_owned(),
         other => other.to_owned(),
@@ -78,7 +80,7 @@ pub(super) fn from_parts(
                 }
             },
             distribution: match arguments.string("distribution")?.as_deref() {
-                None | Some("truncated_normal") => Distribution::TruncatedNormal,
+                None | Some("truncated_normal" | "normal") => Distribution::TruncatedNormal,
                 Some("untruncated_normal") => Distribution::UntruncatedNormal,
                 Some("uniform") => Distribution::Uniform,
                 Some(other) => {
@@ -102,6 +104,12 @@ pub(super) fn from_parts(
         "identity" => Initializer::Identity {
             gain: arguments.number("gain")?.unwrap_or(1.0),
         },
+        "stft" | "stft_initializer" => {
+            let advice = "choose another initializer";
+            let feature = format!("the initializer `{name}`");
+            let owner = if owner.is_empty() { "Danlu" } else { owner };
+            return Err(Error::unsupported(owner, feature, advice));
+        }
         _ => {
             let error = Error::unknown("initializer", name, NAMES);
             return Err(if owner.is_empty() {
@@ -114,6 +122,7 @@ pub(super) fn from_parts(
     arguments.unsupported("input_axes", &[])?;
     arguments.unsupported("output_axes", &[])?;
     arguments.finish()?;
+    initializer.check()?;
     Ok(initializer)
 }
 

@@ -1,6 +1,7 @@
 //! How parameters begin: Keras' initializers, drawn from counter-based random numbers that belong to the seed, the layer
 //! and the weight, so that a layer begins with the same bits wherever it stands.
 
+mod check;
 mod draw;
 mod json;
 
@@ -287,96 +288,4 @@ impl From<Initializer> for Choice<Initializer> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn moments(initializer: &Initializer, shape: &[usize]) -> (f64, f64, f64, f64) {
-        let tensor = initializer.values(shape, 1, "layer/kernel").unwrap();
-        let values = tensor.to_f64();
-        let count = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / count;
-        let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count;
-        let fourth = values.iter().map(|x| (x - mean).powi(4)).sum::<f64>() / count;
-        let largest = values.iter().fold(0f64, |a, b| a.max(b.abs()));
-        (mean, variance.sqrt(), fourth / variance.powi(2), largest)
-    }
-
-    #[test]
-    fn deviations_and_shapes_are_those_of_keras() {
-        // (3, 3, 16, 32): fan_in 144, fan_out 288.
-        let shape = [3, 3, 16, 32];
-        for (name, deviation, kurtosis) in [
-            ("glorot_uniform", (1f64 / 216.0).sqrt(), 1.8),
-            ("he_uniform", (2f64 / 144.0).sqrt(), 1.8),
-            ("lecun_uniform", (1f64 / 144.0).sqrt(), 1.8),
-            ("glorot_normal", (1f64 / 216.0).sqrt(), 2.37),
-            ("he_normal", (2f64 / 144.0).sqrt(), 2.37),
-            ("lecun_normal", (1f64 / 144.0).sqrt(), 2.37),
-            ("random_normal", 0.05, 3.0),
-            ("random_uniform", 0.05 / 3f64.sqrt(), 1.8),
-            ("truncated_normal", 0.05 * TRUNCATED_DEVIATION, 2.37),
-        ] {
-            let initializer = Initializer::from_name(name).unwrap();
-            let (mean, found, shape_of, _) = moments(&initializer, &shape);
-            assert!(
-                mean.abs() < 4.0 * deviation / 4608f64.sqrt(),
-                "{name}: mean {mean}"
-            );
-            assert!(
-                (found / deviation - 1.0).abs() < 0.04,
-                "{name}: {found} for {deviation}"
-            );
-            assert!(
-                (shape_of - kurtosis).abs() < 0.25,
-                "{name}: kurtosis {shape_of}"
-            );
-        }
-    }
-
-    #[test]
-    fn an_orthogonal_matrix_is_orthogonal() {
-        for shape in [[7, 4], [4, 7]] {
-            let initializer = Initializer::Orthogonal {
-                gain: 2.0,
-                seed: None,
-            };
-            let tensor = initializer.values(&shape, 3, "a/kernel").unwrap();
-            let (rows, columns) = (shape[0], shape[1]);
-            let at = |i: usize, j: usize| tensor.get_f64(i * columns + j);
-            let small = rows.min(columns);
-            for a in 0..small {
-                for b in 0..small {
-                    let dot: f64 = if rows >= columns {
-                        (0..rows).map(|i| at(i, a) * at(i, b)).sum()
-                    } else {
-                        (0..columns).map(|j| at(a, j) * at(b, j)).sum()
-                    };
-                    let expected = if a == b { 4.0 } else { 0.0 };
-                    assert!((dot - expected).abs() < 1e-5, "{shape:?} {a} {b}: {dot}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn an_identity_may_be_oblong() {
-        let initializer = Initializer::from_name("identity").unwrap();
-        let tensor = initializer.values(&[2, 3], 0, "a/kernel").unwrap();
-        assert_eq!(tensor.to_f64(), [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
-        assert!(initializer.values(&[1, 1, 2, 3], 0, "a/kernel").is_err());
-    }
-
-    #[test]
-    fn the_seed_and_the_path_decide() {
-        let glorot = Initializer::GlorotUniform { seed: None };
-        let first = glorot.values(&[4, 4], 0, "dense/kernel").unwrap();
-        assert_eq!(first, glorot.values(&[4, 4], 0, "dense/kernel").unwrap());
-        assert_ne!(first, glorot.values(&[4, 4], 1, "dense/kernel").unwrap());
-        assert_ne!(first, glorot.values(&[4, 4], 0, "dense_1/kernel").unwrap());
-        let own = Initializer::GlorotUniform { seed: Some(1) };
-        assert_eq!(
-            own.values(&[4, 4], 0, "a").unwrap(),
-            glorot.values(&[4, 4], 1, "a").unwrap()
-        );
-    }
-}
+mod tests;

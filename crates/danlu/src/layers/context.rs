@@ -163,6 +163,7 @@ impl BuildContext {
     }
 
     fn add(&mut self, parameter: Parameter) -> Result<()> {
+        parameter.initializer.check()?;
         let name = &parameter.name;
         if self.parameters.iter().any(|other| other.name == *name) {
             return Err(Error::mismatch(
@@ -328,8 +329,9 @@ impl CallContext<'_> {
     /// Adds a penalty on the layer's output `(batch, ...)` to the loss, divided by the number of examples as in Keras.
     ///
     /// # Errors
-    /// The regularizer does not take a value of this shape.
+    /// An argument of the regularizer has a value that it cannot have; it does not take a value of this shape.
     pub fn add_activity(&self, regularizer: &Regularizer, output: &Value) -> Result<()> {
+        regularizer.function().check()?;
         let penalty = regularizer.penalty(output)?;
         let shape = output.shape();
         let Some(examples) = shape.dims().first() else {

@@ -1,7 +1,8 @@
 //! Layers: one trait, one file per layer.
 //!
 //! A layer of your own implements [`Layer`] and, to be saved, loaded and named in recipes, is made known once with
-//! [`register_layer`].
+//! [`register_layer`]. What it keeps itself, such as a moving mean, it declares with [`BuildContext::statistic`] and changes with
+//! [`CallContext::update`]; regularizers and constraints of its parameters come with [`ParameterOptions`].
 //!
 //! ```
 //! use danlu::layers::{BuildContext, CallContext, Layer, register_layer};

@@ -20,9 +20,11 @@ impl Model {
             .map(row)
             .collect();
         let mut widths = WIDTHS;
+        // Keras wraps cells at spaces, as here, and cuts longer words, which we do not.
         for row in &rows {
             for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.chars().count());
+                let words = cell.split(' ').map(|word| word.chars().count());
+                *width = words.fold(*width, usize::max);
             }
         }
         let line = |[left, middle, right]: [char; 3], dash: char| {
@@ -40,11 +42,19 @@ impl Model {
         text += &line(['┏', '┳', '┓'], '━');
         text += &cells('┃', ["Layer (type)", "Output Shape", "Param #"]);
         text += &line(['┡', '╇', '┩'], '━');
-        for (index, [name, shape, count]) in rows.iter().enumerate() {
+        for (index, row) in rows.iter().enumerate() {
             if index > 0 {
                 text += &line(['├', '┼', '┤'], '─');
             }
-            text += &cells('│', [name, shape, count]);
+            let columns: Vec<Vec<String>> = row
+                .iter()
+                .zip(widths)
+                .map(|(cell, width)| wrapped(cell, width))
+                .collect();
+            for place in 0..columns.iter().map(Vec::len).fold(0, usize::max) {
+                let part = |column: usize| columns[column].get(place).map_or("", String::as_str);
+                text += &cells('│', [part(0), part(1), part(2)]);
+            }
         }
         text += &line(['└', '┴', '┘'], '─');
         self.totals(&mut text);
@@ -101,6 +111,21 @@ fn row(node: &Node) -> [String; 3] {
     }
 }
 
+/// A cell's words in lines of at most so many characters.
+fn wrapped(cell: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in cell.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// `1234567` as `1,234,567`.
 fn grouped(count: usize) -> String {
     let digits = count.to_string();
@@ -143,6 +168,20 @@ mod tests {
         model
     }
 
+    fn with_statistics() -> Sequential {
+        Sequential::from_layers([
+            Input::new([6, 6, 2]).into(),
+            Normalization::new().into(),
+            Conv2D::new(4, [3, 3]).into(),
+            BatchNormalization::new().into(),
+            ActivityRegularization::new(0.1, 0.0).into(),
+            PReLU::new().shared_axes([1, 2]).into(),
+            Flatten::new().into(),
+            Dense::new(3).into(),
+            BatchNormalization::new().trainable(false),
+        ])
+    }
+
     #[test]
     fn tables_are_those_of_keras() {
         for case in list(&load("summary"), "cases") {
@@ -160,6 +199,16 @@ mod tests {
                     model
                 }
                 "article_first_layer_frozen" => article(true),
+                "statistics" | "statistics_after_fit" => {
+                    let mut model = with_statistics();
+                    model.compile("adam", "mse", Vec::<&str>::new()).unwrap();
+                    if name == "statistics_after_fit" {
+                        let x = Tensor::zeros(&[1, 6, 6, 2], DType::F32).unwrap();
+                        let y = Tensor::zeros(&[1, 3], DType::F32).unwrap();
+                        model.train_on_batch(&x, &y, None).unwrap();
+                    }
+                    model
+                }
                 "without_input" => {
                     let mut model = Sequential::new();
                     model.add(Dense::new(3));

@@ -64,16 +64,19 @@ impl RegularizerFunction for OrthogonalRegularizer {
 
     fn penalty(&self, value: &Value) -> Result<Value> {
         let shape = value.shape();
-        let sizes = shape.as_fixed().unwrap_or_default();
-        let (count, axis, transposed) = match (self.mode, sizes.as_slice()) {
-            (OrthogonalMode::Rows, &[rows, _]) if rows > 1 => (rows, 1, [false, true]),
-            (OrthogonalMode::Columns, &[_, columns]) if columns > 1 => (columns, 0, [true, false]),
+        let (count, axis, transposed) = match (self.mode, shape.dims()) {
+            (OrthogonalMode::Rows, [rows, _]) => (rows.as_fixed(), 1, [false, true]),
+            (OrthogonalMode::Columns, [_, columns]) => (columns.as_fixed(), 0, [true, false]),
+            _ => (None, 0, [false, false]),
+        };
+        let count = match count {
+            Some(count) if count > 1 => count,
             _ => {
                 return Err(Error::mismatch(
                     "OrthogonalRegularizer",
                     "a matrix of at least two rows (or columns, by `mode`)",
                     format!("a parameter of shape {shape}"),
-                    "give it to a layer whose kernel has two axes, such as Dense",
+                    "give it to a kernel of two axes, such as that of Dense",
                 ));
             }
         };

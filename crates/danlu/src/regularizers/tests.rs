@@ -27,6 +27,29 @@ fn names_and_arguments_that_cannot_be_are_refused() {
 }
 
 #[test]
+fn a_penalty_on_a_layer_s_output_is_checked_too() {
+    let error = |regularizer: Choice<Regularizer>| {
+        let mut model = Sequential::new();
+        model.add(Input::new([3]));
+        model.add(Flatten::new().activity_regularizer(regularizer));
+        model.build().unwrap_err().to_string()
+    };
+    let text = error(L2::new(-1.0).into());
+    assert!(
+        text.contains("layer flatten (Flatten): L2: `l2` must be"),
+        "{text}"
+    );
+    let text = error("orthogonal_regularizr".into());
+    assert!(
+        text.contains("did you mean `orthogonal_regularizer`?"),
+        "{text}"
+    );
+    // The number of examples is open: there are no rows to count.
+    let text = error("orthogonal".into());
+    assert!(text.contains("a matrix of at least two rows"), "{text}");
+}
+
+#[test]
 fn penalties_and_gradients_are_those_of_keras() {
     for case in list(&load("parameters"), "regularizers") {
         let name = text(case, "name");

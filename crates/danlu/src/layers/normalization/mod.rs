@@ -1,5 +1,6 @@
 //! Normalization by the statistics of the data.
 
+mod adapt;
 mod numbers;
 
 use danlu_graph::{DType, Shape, Tensor, Value};
@@ -71,65 +72,6 @@ impl Normalization {
     pub fn statistics(mut self, mean: &[f64], variance: &[f64]) -> Normalization {
         self.given = Some([mean, variance].map(Numbers::new));
         self
-    }
-
-    /// Takes mean and variance from data `(examples, ...)`; the variance is divided by the number of elements. Integers and
-    /// truth values are taken as numbers.
-    ///
-    /// # Errors
-    /// Mean and variance were given, there is no example, the axis is none of the data's, or a number is not finite.
-    pub fn adapt(&mut self, data: &Tensor) -> Result<()> {
-        if self.given.is_some() {
-            return Err(Error::NotReady {
-                action: "Normalization::adapt",
-                problem: "mean and variance were given".to_owned(),
-                advice: "leave them out to take them from data".to_owned(),
-            });
-        }
-        if data.is_empty() {
-            let received = format!("shape {:?}", data.shape());
-            return Err(Error::mismatch(
-                "Normalization::adapt",
-                "examples",
-                received,
-                "",
-            ));
-        }
-        let (axes, sizes) = self.axes(&Shape::batch_of(data.shape().get(1..).unwrap_or(&[])))?;
-        let groups: usize = sizes.iter().product();
-        let count = (data.len() / groups.max(1)) as f64;
-        let group = |place: usize| numbers::group(place, data.shape(), &axes);
-        let mut means = vec![0.0; groups];
-        for place in 0..data.len() {
-            means[group(place)] += data.get_f64(place) / count;
-        }
-        let mut variances = vec![0.0; groups];
-        for place in 0..data.len() {
-            let group = group(place);
-            variances[group] += (data.get_f64(place) - means[group]).powi(2) / count;
-        }
-        if let Some(bad) = means
-            .iter()
-            .chain(&variances)
-            .find(|number| !number.is_finite())
-        {
-            let advice = "remove what is infinite or NaN from the data";
-            let subject = "the statistics of Normalization::adapt";
-            return Err(Error::mismatch(
-                subject,
-                "finite numbers",
-                bad.to_string(),
-                advice,
-            ));
-        }
-        let tensor = |numbers: Vec<f64>| {
-            Tensor::from_f32(
-                &sizes,
-                numbers.into_iter().map(|number| number as f32).collect(),
-            )
-        };
-        self.adapted = Some([tensor(means)?, tensor(variances)?]);
-        Ok(())
     }
 
     /// The axes that are kept apart, and their sizes.

@@ -21,6 +21,17 @@ fn adapted_statistics_are_those_of_keras() {
         let mut arguments = Arguments::new("Normalization", arguments);
         let mut layer = Normalization::from_config(&mut arguments).unwrap();
         layer.adapt(&tensor(&case["data"])).unwrap();
+        let data = tensor(&case["data"]);
+        let mut again = layer.clone();
+        again.adapt_dataset(&many(&data)).unwrap();
+        for (found, expected) in again
+            .adapted
+            .iter()
+            .flatten()
+            .zip(layer.adapted.iter().flatten())
+        {
+            crate::golden::assert_tensor(name, found, expected, 1e-6);
+        }
         let x = tensor(&case["x"]);
         let mut model = Sequential::new();
         model.add(Input::new(&x.shape()[1..]));
@@ -35,6 +46,16 @@ fn adapted_statistics_are_those_of_keras() {
         let found = model.predict(&x, PredictOptions::new()).unwrap();
         crate::golden::assert_tensor(name, &found, &tensor(&case["output"]), 1e-5);
     }
+}
+
+/// The same examples so often that they are read in several pieces, the last of which is shorter.
+fn many(data: &Tensor) -> ArrayDataset {
+    let times = 100;
+    let mut shape = data.shape().to_vec();
+    shape[0] *= times;
+    let labels = Tensor::zeros(&[shape[0]], DType::F32).unwrap();
+    let values = data.as_f32().unwrap().repeat(times);
+    ArrayDataset::new(Tensor::from_f32(&shape, values).unwrap(), labels).unwrap()
 }
 
 #[test]

@@ -149,6 +149,7 @@ fn models_of_keras_predict_and_train_on_as_in_keras() {
         "categorical",
         "dropout",
         "lazy",
+        "normalized",
         "uncompiled",
     ] {
         for extension in ["keras", "h5"] {
@@ -405,7 +406,7 @@ fn mangled_configs_are_errors() {
         }
     }
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/keras_files");
-    for name in ["article", "convolutions", "pooling"] {
+    for name in ["article", "convolutions", "normalized", "pooling"] {
         let file = crate::files::read(format!("{folder}/{name}.keras")).unwrap();
         let whole = json!({ "config": file.config, "compile": file.compile_config });
         let mut found = Vec::new();
