@@ -3,21 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{OnceLock, PoisonError, RwLock};
 
-use super::{
-    ActivationLayer, ActivityRegularization, AlphaDropout, AveragePooling1D, AveragePooling2D,
-    AveragePooling3D, BatchNormalization, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D,
-    Cropping1D, Cropping2D, Cropping3D, Dense, DepthwiseConv1D, DepthwiseConv2D, Dropout, ELU,
-    Embedding, Flatten, GaussianDropout, GaussianNoise, GlobalAveragePooling1D,
-    GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D,
-    GlobalMaxPooling3D, GroupNormalization, Identity, Input, Layer, LayerNormalization, LeakyReLU,
-    MaxPooling1D, MaxPooling2D, MaxPooling3D, Normalization, PReLU, Permute, RMSNormalization,
-    ReLU, RepeatVector, Rescaling, Reshape, SeparableConv1D, SeparableConv2D, Softmax,
-    SpatialDropout1D, SpatialDropout2D, SpatialDropout3D, UnitNormalization, UpSampling1D,
-    UpSampling2D, UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
-};
+use super::Layer;
+use super::catalogue::BUILTIN;
 use crate::{Arguments, Error, Result};
 
-type Make = fn(&mut Arguments) -> Result<Box<dyn Layer>>;
+pub(super) type Make = fn(&mut Arguments) -> Result<Box<dyn Layer>>;
 
 #[derive(Clone, Copy)]
 struct Entry {
@@ -25,89 +15,19 @@ struct Entry {
     builtin: bool,
 }
 
-fn make_boxed<L: Layer>(arguments: &mut Arguments) -> Result<Box<dyn Layer>> {
+pub(super) fn make_boxed<L: Layer>(arguments: &mut Arguments) -> Result<Box<dyn Layer>> {
     Ok(Box::new(L::from_config(arguments)?))
 }
 
 fn registry() -> &'static RwLock<BTreeMap<String, Entry>> {
     static REGISTRY: OnceLock<RwLock<BTreeMap<String, Entry>>> = OnceLock::new();
     REGISTRY.get_or_init(|| {
-        let builtin: &[(&str, Make)] = &[
-            ("Activation", make_boxed::<ActivationLayer>),
-            (
-                "ActivityRegularization",
-                make_boxed::<ActivityRegularization>,
-            ),
-            ("AlphaDropout", make_boxed::<AlphaDropout>),
-            ("AveragePooling1D", make_boxed::<AveragePooling1D>),
-            ("AveragePooling2D", make_boxed::<AveragePooling2D>),
-            ("AveragePooling3D", make_boxed::<AveragePooling3D>),
-            ("BatchNormalization", make_boxed::<BatchNormalization>),
-            ("Conv1D", make_boxed::<Conv1D>),
-            ("Conv1DTranspose", make_boxed::<Conv1DTranspose>),
-            ("Conv2D", make_boxed::<Conv2D>),
-            ("Conv2DTranspose", make_boxed::<Conv2DTranspose>),
-            ("Conv3D", make_boxed::<Conv3D>),
-            ("Cropping1D", make_boxed::<Cropping1D>),
-            ("Cropping2D", make_boxed::<Cropping2D>),
-            ("Cropping3D", make_boxed::<Cropping3D>),
-            ("Dense", make_boxed::<Dense>),
-            ("DepthwiseConv1D", make_boxed::<DepthwiseConv1D>),
-            ("DepthwiseConv2D", make_boxed::<DepthwiseConv2D>),
-            ("Dropout", make_boxed::<Dropout>),
-            ("ELU", make_boxed::<ELU>),
-            ("Embedding", make_boxed::<Embedding>),
-            ("Flatten", make_boxed::<Flatten>),
-            ("GaussianDropout", make_boxed::<GaussianDropout>),
-            ("GaussianNoise", make_boxed::<GaussianNoise>),
-            (
-                "GlobalAveragePooling1D",
-                make_boxed::<GlobalAveragePooling1D>,
-            ),
-            (
-                "GlobalAveragePooling2D",
-                make_boxed::<GlobalAveragePooling2D>,
-            ),
-            (
-                "GlobalAveragePooling3D",
-                make_boxed::<GlobalAveragePooling3D>,
-            ),
-            ("GlobalMaxPooling1D", make_boxed::<GlobalMaxPooling1D>),
-            ("GlobalMaxPooling2D", make_boxed::<GlobalMaxPooling2D>),
-            ("GlobalMaxPooling3D", make_boxed::<GlobalMaxPooling3D>),
-            ("GroupNormalization", make_boxed::<GroupNormalization>),
-            ("Identity", make_boxed::<Identity>),
-            ("InputLayer", make_boxed::<Input>),
-            ("LayerNormalization", make_boxed::<LayerNormalization>),
-            ("LeakyReLU", make_boxed::<LeakyReLU>),
-            ("MaxPooling1D", make_boxed::<MaxPooling1D>),
-            ("MaxPooling2D", make_boxed::<MaxPooling2D>),
-            ("MaxPooling3D", make_boxed::<MaxPooling3D>),
-            ("Normalization", make_boxed::<Normalization>),
-            ("PReLU", make_boxed::<PReLU>),
-            ("Permute", make_boxed::<Permute>),
-            ("RMSNormalization", make_boxed::<RMSNormalization>),
-            ("ReLU", make_boxed::<ReLU>),
-            ("RepeatVector", make_boxed::<RepeatVector>),
-            ("Rescaling", make_boxed::<Rescaling>),
-            ("Reshape", make_boxed::<Reshape>),
-            ("SeparableConv1D", make_boxed::<SeparableConv1D>),
-            ("SeparableConv2D", make_boxed::<SeparableConv2D>),
-            ("Softmax", make_boxed::<Softmax>),
-            ("SpatialDropout1D", make_boxed::<SpatialDropout1D>),
-            ("SpatialDropout2D", make_boxed::<SpatialDropout2D>),
-            ("SpatialDropout3D", make_boxed::<SpatialDropout3D>),
-            ("UnitNormalization", make_boxed::<UnitNormalization>),
-            ("UpSampling1D", make_boxed::<UpSampling1D>),
-            ("UpSampling2D", make_boxed::<UpSampling2D>),
-            ("UpSampling3D", make_boxed::<UpSampling3D>),
-            ("ZeroPadding1D", make_boxed::<ZeroPadding1D>),
-            ("ZeroPadding2D", make_boxed::<ZeroPadding2D>),
-            ("ZeroPadding3D", make_boxed::<ZeroPadding3D>),
-        ];
-        let entries = builtin.iter().map(|&(name, make)| {
-            let builtin = true;
-            (name.to_owned(), Entry { make, builtin })
+        let entries = BUILTIN.iter().map(|known| {
+            let entry = Entry {
+                make: known.make,
+                builtin: true,
+            };
+            (known.name.to_owned(), entry)
         });
         RwLock::new(entries.collect())
     })
@@ -148,7 +68,7 @@ pub(crate) fn is_builtin(class_name: &str) -> bool {
 }
 
 /// The name of a type of which Keras has a second: `MaxPool2D` is `MaxPooling2D`.
-fn full_name(class_name: &str) -> String {
+pub(super) fn full_name(class_name: &str) -> String {
     if class_name == "Input" {
         return "InputLayer".to_owned();
     }
