@@ -80,7 +80,13 @@ fn steps_that_allocate(
         .collect()
 }
 
+/// One test: allocations are counted for the whole process.
 #[test]
+fn steps_allocate_nothing() {
+    a_step_allocates_nothing();
+    a_step_of_a_table_allocates_nothing();
+}
+
 fn a_step_allocates_nothing() {
     let mut model = Sequential::new();
     model.add(Input::new([12, 12, 1]));
@@ -132,7 +138,6 @@ fn a_step_allocates_nothing() {
     assert_eq!(steps_that_allocate(&mut model, data, None), none);
 }
 
-#[test]
 fn a_step_of_a_table_allocates_nothing() {
     let mut model = Sequential::new();
     model.add(Input::new([5]));
