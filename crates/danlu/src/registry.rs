@@ -11,6 +11,11 @@ use crate::{Error, Result};
 /// Makes a thing of its arguments.
 pub(crate) type Make<T> = fn(&mut Arguments) -> Result<T>;
 
+/// The class of `package>Class`, as Keras' files name registered types.
+pub(crate) fn without_package(name: &str) -> &str {
+    name.rsplit('>').next().unwrap_or(name)
+}
+
 struct Entry<T> {
     make: Make<T>,
     builtin: bool,
@@ -44,36 +49,57 @@ impl<T> Registry<T> {
 
     /// Adds a type of a program's own, which may be there already; `function` is what the program called.
     pub fn register(&self, function: &str, class_name: &str, make: Make<T>) -> Result<()> {
-        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-        if entries.get(class_name).is_some_and(|entry| entry.builtin) {
-            return Err(Error::mismatch(
-                function,
-                format!("a name that no {} of Danlu's own has", self.kind),
-                format!("`{class_name}`"),
-                "choose another name",
-            ));
+        if self.is_builtin(class_name) {
+            return Err(self.taken(function, class_name));
         }
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         let builtin = false;
         entries.insert(class_name.to_owned(), Entry { make, builtin });
         Ok(())
     }
 
-    /// The type of this class name, or of this name in snake case; `package>Name` is a registered one of Keras' files.
-    fn find(&self, name: &str) -> Result<Make<T>> {
+    /// The error about a name that a program's own type cannot have.
+    pub fn taken(&self, function: &str, class_name: &str) -> Error {
+        Error::mismatch(
+            function,
+            format!("a name that none of Danlu's own {}s has", self.kind),
+            format!("`{class_name}`"),
+            "choose another name",
+        )
+    }
+
+    /// The class names of all types.
+    pub fn names(&self) -> Vec<String> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
-        let short = name.rsplit('>').next().unwrap_or(name);
-        let found = entries.get(short).or_else(|| {
+        entries.keys().cloned().collect()
+    }
+
+    /// Whether a class is one of Danlu's own.
+    pub fn is_builtin(&self, class_name: &str) -> bool {
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        entries.get(class_name).is_some_and(|entry| entry.builtin)
+    }
+
+    /// What makes the type of this class name, or of the first class that `same` takes for it.
+    pub fn get(&self, name: &str, same: impl Fn(&str, &str) -> bool) -> Option<Make<T>> {
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        let found = entries.get(name).or_else(|| {
             let mut all = entries.iter();
-            all.find_map(|(class, entry)| (snake_case(class) == short).then_some(entry))
+            all.find_map(|(class, entry)| same(class, name).then_some(entry))
         });
-        match found {
-            Some(entry) => Ok(entry.make),
-            None => {
-                let names: Vec<String> = entries.keys().map(|class| snake_case(class)).collect();
-                let names = names.iter().map(String::as_str);
-                Err(Error::unknown(self.kind, name, names))
-            }
-        }
+        found.map(|entry| entry.make)
+    }
+
+    /// The type of this class name, or of this name in snake case.
+    fn find(&self, name: &str) -> Result<Make<T>> {
+        let found = self.get(without_package(name), |class, short| {
+            snake_case(class) == short
+        });
+        found.ok_or_else(|| {
+            let names: Vec<String> = self.names().iter().map(|class| snake_case(class)).collect();
+            let names = names.iter().map(String::as_str);
+            Error::unknown(self.kind, name, names)
+        })
     }
 
     /// The thing of this name with its defaults.
@@ -106,8 +132,7 @@ impl<T> Registry<T> {
 
     /// As Keras writes it; one of a program's own stands in the package `danlu`.
     pub fn write(&self, class: &str, config: Config) -> Value {
-        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
-        if entries.get(class).is_some_and(|entry| entry.builtin) {
+        if self.is_builtin(class) {
             return keras_object(self.module, class, config);
         }
         let mut object = keras_object("danlu", class, config);

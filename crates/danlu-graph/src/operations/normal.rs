@@ -1,10 +1,10 @@
 //! Normal random numbers from the uniform ones that [`random`](super::random) counts (Box and Muller, "A note on the
 //! generation of random normal deviates", 1958).
 
-use super::random::{key, uniform_at};
-use super::{Backward, Family, expect_inputs, unravel};
+use super::random::{evaluate_draw, infer_draw, uniform_at};
+use super::{Backward, Family};
 use crate::reference::Array;
-use crate::{Bindings, DType, Error, Graph, Result, Shape, Value, ValueType};
+use crate::{Bindings, Graph, Result, Shape, Value, ValueType};
 
 /// Normal numbers of mean 0 and standard deviation 1, from inputs `(seed, step, first example)`, each a 64-bit integer
 /// without axes. Elements `2n` and `2n + 1` of an example are made of the uniform numbers of these two elements in the same
@@ -92,14 +92,7 @@ impl Family for RandomNormal {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType> {
-        expect_inputs("random_normal", inputs, 3)?;
-        let scalar = ValueType::new(Shape::scalar(), DType::I64);
-        if let Some(other) = inputs.iter().find(|input| **input != scalar) {
-            return Err(Error::new(format!(
-                "random_normal takes seed, step and first example as {scalar}, received {other}"
-            )));
-        }
-        Ok(ValueType::new(self.shape.clone(), DType::F32))
+        infer_draw(self.name(), &self.shape, inputs)
     }
 
     fn gradient(&self, _: &Backward) -> Result<Vec<Option<Value>>> {
@@ -107,18 +100,14 @@ impl Family for RandomNormal {
     }
 
     fn evaluate(&self, inputs: &[&Array], shape: &[usize], _: &Bindings) -> Result<Vec<f64>> {
-        let integer = |index: usize| inputs[index].data[0] as i64 as u64;
-        let key = key(integer(0), self.stream);
         let examples = if self.per_example() { shape[0] } else { 1 };
-        let size = shape.iter().product::<usize>() / examples.max(1);
-        let mut index = [0; 2];
-        Ok((0..examples * size)
-            .map(|flat| {
-                unravel(flat, &[examples, size], &mut index);
-                let example = integer(2).wrapping_add(index[0] as u64);
-                f64::from(normal_at(key, integer(1), example, index[1] as u64))
-            })
-            .collect())
+        Ok(evaluate_draw(
+            self.stream,
+            inputs,
+            shape,
+            examples,
+            normal_at,
+        ))
     }
 }
 

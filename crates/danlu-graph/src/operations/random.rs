@@ -83,14 +83,7 @@ impl Family for RandomUniform {
     }
 
     fn infer(&self, inputs: &[ValueType]) -> Result<ValueType> {
-        expect_inputs("random_uniform", inputs, 3)?;
-        let scalar = ValueType::new(Shape::scalar(), DType::I64);
-        if let Some(other) = inputs.iter().find(|input| **input != scalar) {
-            return Err(Error::new(format!(
-                "random_uniform takes seed, step and first example as {scalar}, received {other}"
-            )));
-        }
-        Ok(ValueType::new(self.shape.clone(), DType::F32))
+        infer_draw(self.name(), &self.shape, inputs)
     }
 
     fn gradient(&self, _: &Backward) -> Result<Vec<Option<Value>>> {
@@ -98,19 +91,47 @@ impl Family for RandomUniform {
     }
 
     fn evaluate(&self, inputs: &[&Array], shape: &[usize], _: &Bindings) -> Result<Vec<f64>> {
-        let integer = |index: usize| inputs[index].data[0] as i64 as u64;
-        let key = key(integer(0), self.stream);
         let examples = if self.per_example() { shape[0] } else { 1 };
-        let size = shape.iter().product::<usize>() / examples.max(1);
-        let mut index = [0; 2];
-        Ok((0..examples * size)
-            .map(|flat| {
-                unravel(flat, &[examples, size], &mut index);
-                let example = integer(2).wrapping_add(index[0] as u64);
-                f64::from(uniform_at(key, integer(1), example, index[1] as u64))
-            })
-            .collect())
+        Ok(evaluate_draw(
+            self.stream,
+            inputs,
+            shape,
+            examples,
+            uniform_at,
+        ))
     }
+}
+
+/// The type of a draw of this shape, from seed, step and first example.
+pub(super) fn infer_draw(name: &str, shape: &Shape, inputs: &[ValueType]) -> Result<ValueType> {
+    expect_inputs(name, inputs, 3)?;
+    let scalar = ValueType::new(Shape::scalar(), DType::I64);
+    if let Some(other) = inputs.iter().find(|input| **input != scalar) {
+        return Err(Error::new(format!(
+            "{name} takes seed, step and first example as {scalar}, received {other}"
+        )));
+    }
+    Ok(ValueType::new(shape.clone(), DType::F32))
+}
+
+/// A draw of this shape, of so many examples: `at` gives the number of a key, step, example and element.
+pub(super) fn evaluate_draw(
+    stream: u64,
+    inputs: &[&Array],
+    shape: &[usize],
+    examples: usize,
+    at: fn([u32; 2], u64, u64, u64) -> f32,
+) -> Vec<f64> {
+    let integer = |index: usize| inputs[index].data[0] as i64 as u64;
+    let key = key(integer(0), stream);
+    let size = shape.iter().product::<usize>() / examples.max(1);
+    let mut index = [0; 2];
+    let number = |flat: usize| {
+        unravel(flat, &[examples, size], &mut index);
+        let example = integer(2).wrapping_add(index[0] as u64);
+        f64::from(at(key, integer(1), example, index[1] as u64))
+    };
+    (0..examples * size).map(number).collect()
 }
 
 impl Graph {

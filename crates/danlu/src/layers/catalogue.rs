@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::registry::{Make, full_name, make_boxed};
+use super::registry::{full_name, make_boxed};
 use super::{Layer, LayerSpec, layer_names};
+use crate::registry::Make;
 use crate::{Config, Error, Result};
 
 /// A layer type as a person looks it up.
@@ -22,7 +23,7 @@ pub struct LayerDescription {
 /// One of Danlu's own layer types.
 pub(super) struct Builtin {
     pub name: &'static str,
-    pub make: Make,
+    pub make: Make<Box<dyn Layer>>,
     /// What it does, in one line.
     summary: &'static str,
     /// The arguments of an example, as JSON: all that must be given.

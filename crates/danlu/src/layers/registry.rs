@@ -1,35 +1,21 @@
 //! Layers by the name of their type.
 
-use std::collections::BTreeMap;
-use std::sync::{OnceLock, PoisonError, RwLock};
+use std::sync::OnceLock;
 
 use super::Layer;
 use super::catalogue::BUILTIN;
+use crate::registry::Registry;
 use crate::{Arguments, Error, Result};
-
-pub(super) type Make = fn(&mut Arguments) -> Result<Box<dyn Layer>>;
-
-#[derive(Clone, Copy)]
-struct Entry {
-    make: Make,
-    builtin: bool,
-}
 
 pub(super) fn make_boxed<L: Layer>(arguments: &mut Arguments) -> Result<Box<dyn Layer>> {
     Ok(Box::new(L::from_config(arguments)?))
 }
 
-fn registry() -> &'static RwLock<BTreeMap<String, Entry>> {
-    static REGISTRY: OnceLock<RwLock<BTreeMap<String, Entry>>> = OnceLock::new();
+fn registry() -> &'static Registry<Box<dyn Layer>> {
+    static REGISTRY: OnceLock<Registry<Box<dyn Layer>>> = OnceLock::new();
     REGISTRY.get_or_init(|| {
-        let entries = BUILTIN.iter().map(|known| {
-            let entry = Entry {
-                make: known.make,
-                builtin: true,
-            };
-            (known.name.to_owned(), entry)
-        });
-        RwLock::new(entries.collect())
+        let builtin = BUILTIN.iter().map(|known| (known.name, known.make));
+        Registry::new("layer", "keras.layers", builtin)
     })
 }
 
@@ -38,33 +24,17 @@ fn registry() -> &'static RwLock<BTreeMap<String, Entry>> {
 /// # Errors
 /// The name is one of Danlu's own layers.
 pub fn register_layer<L: Layer>(class_name: &str) -> Result<()> {
-    let mut entries = registry().write().unwrap_or_else(PoisonError::into_inner);
-    if entries.get(class_name).is_some_and(|entry| entry.builtin) {
-        return Err(Error::mismatch(
-            "register_layer",
-            "a name that none of Danlu's own layers has",
-            format!("`{class_name}`"),
-            "choose another name",
-        ));
-    }
-    let entry = Entry {
-        make: make_boxed::<L>,
-        builtin: false,
-    };
-    entries.insert(class_name.to_owned(), entry);
-    Ok(())
+    registry().register("register_layer", class_name, make_boxed::<L>)
 }
 
 /// The names of all layer types that files and recipes can name.
 pub fn layer_names() -> Vec<String> {
-    let entries = registry().read().unwrap_or_else(PoisonError::into_inner);
-    entries.keys().cloned().collect()
+    registry().names()
 }
 
 /// Whether a type is one of Danlu's own.
 pub(crate) fn is_builtin(class_name: &str) -> bool {
-    let entries = registry().read().unwrap_or_else(PoisonError::into_inner);
-    entries.get(class_name).is_some_and(|entry| entry.builtin)
+    registry().is_builtin(class_name)
 }
 
 /// The name of a type of which Keras has a second: `MaxPool2D` is `MaxPooling2D`.
@@ -93,12 +63,8 @@ pub(super) fn full_name(class_name: &str) -> String {
 /// A layer of this type, by any of its names.
 pub(crate) fn make(class_name: &str, arguments: &mut Arguments) -> Result<Box<dyn Layer>> {
     let name = full_name(class_name);
-    let entry = {
-        let entries = registry().read().unwrap_or_else(PoisonError::into_inner);
-        entries.get(&name).copied()
-    };
-    match entry {
-        Some(entry) => (entry.make)(arguments),
+    match registry().get(&name, |_, _| false) {
+        Some(make) => make(arguments),
         None => {
             let names = layer_names();
             let names = names.iter().map(String::as_str);

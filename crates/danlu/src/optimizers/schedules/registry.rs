@@ -1,71 +1,39 @@
 //! Schedules by the name of their class.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock};
 
 use super::{
     CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, OneCycle,
     PiecewiseConstantDecay, PolynomialDecay, Schedule, StepDecay, Warmup,
 };
-use crate::{Arguments, Error, Result};
+use crate::registry::{Make, Registry, without_package};
+use crate::{Arguments, Result};
 
-type Make = fn(&mut Arguments) -> Result<Arc<dyn Schedule>>;
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Origin {
-    Keras,
-    Danlu,
-    User,
-}
-
-#[derive(Clone, Copy)]
-struct Entry {
-    make: Make,
-    origin: Origin,
-}
+/// Schedules of Danlu's own that Keras does not have.
+const NOT_OF_KERAS: [&str; 3] = ["OneCycle", "StepDecay", "Warmup"];
 
 fn make_shared<S: Schedule>(arguments: &mut Arguments) -> Result<Arc<dyn Schedule>> {
     Ok(Arc::new(S::from_config(arguments)?))
 }
 
-fn registry() -> &'static RwLock<BTreeMap<String, Entry>> {
-    static REGISTRY: OnceLock<RwLock<BTreeMap<String, Entry>>> = OnceLock::new();
+fn registry() -> &'static Registry<Arc<dyn Schedule>> {
+    static REGISTRY: OnceLock<Registry<Arc<dyn Schedule>>> = OnceLock::new();
     REGISTRY.get_or_init(|| {
-        let builtin: [(&str, Make, Origin); 9] = [
-            ("CosineDecay", make_shared::<CosineDecay>, Origin::Keras),
-            (
-                "CosineDecayRestarts",
-                make_shared::<CosineDecayRestarts>,
-                Origin::Keras,
-            ),
-            (
-                "ExponentialDecay",
-                make_shared::<ExponentialDecay>,
-                Origin::Keras,
-            ),
-            (
-                "InverseTimeDecay",
-                make_shared::<InverseTimeDecay>,
-                Origin::Keras,
-            ),
-            ("OneCycle", make_shared::<OneCycle>, Origin::Danlu),
+        let builtin: [(&str, Make<Arc<dyn Schedule>>); 9] = [
+            ("CosineDecay", make_shared::<CosineDecay>),
+            ("CosineDecayRestarts", make_shared::<CosineDecayRestarts>),
+            ("ExponentialDecay", make_shared::<ExponentialDecay>),
+            ("InverseTimeDecay", make_shared::<InverseTimeDecay>),
+            ("OneCycle", make_shared::<OneCycle>),
             (
                 "PiecewiseConstantDecay",
                 make_shared::<PiecewiseConstantDecay>,
-                Origin::Keras,
             ),
-            (
-                "PolynomialDecay",
-                make_shared::<PolynomialDecay>,
-                Origin::Keras,
-            ),
-            ("StepDecay", make_shared::<StepDecay>, Origin::Danlu),
-            ("Warmup", make_shared::<Warmup>, Origin::Danlu),
+            ("PolynomialDecay", make_shared::<PolynomialDecay>),
+            ("StepDecay", make_shared::<StepDecay>),
+            ("Warmup", make_shared::<Warmup>),
         ];
-        let entries = builtin
-            .into_iter()
-            .map(|(name, make, origin)| (name.to_owned(), Entry { make, origin }));
-        RwLock::new(entries.collect())
+        Registry::new("schedule", "keras.optimizers.schedules", builtin)
     })
 }
 
@@ -74,40 +42,23 @@ fn registry() -> &'static RwLock<BTreeMap<String, Entry>> {
 /// # Errors
 /// The name is one of Danlu's own schedules.
 pub fn register_schedule<S: Schedule>(class_name: &str) -> Result<()> {
-    let mut entries = registry().write().unwrap_or_else(PoisonError::into_inner);
-    let taken = |entry: &Entry| entry.origin != Origin::User;
-    if class_name.is_empty() || entries.get(class_name).is_some_and(taken) {
-        return Err(Error::mismatch(
-            "register_schedule",
-            "a name that none of Danlu's own schedules has",
-            format!("`{class_name}`"),
-            "choose another name",
-        ));
+    if class_name.is_empty() {
+        return Err(registry().taken("register_schedule", class_name));
     }
-    let entry = Entry {
-        make: make_shared::<S>,
-        origin: Origin::User,
-    };
-    entries.insert(class_name.to_owned(), entry);
-    Ok(())
+    registry().register("register_schedule", class_name, make_shared::<S>)
 }
 
 /// The names of all schedules that files and recipes can name.
 pub fn names() -> Vec<String> {
-    let entries = registry().read().unwrap_or_else(PoisonError::into_inner);
-    entries.keys().cloned().collect()
+    registry().names()
 }
 
 /// Whether a class is one of Keras'.
 pub(super) fn is_of_keras(class_name: &str) -> bool {
-    let entries = registry().read().unwrap_or_else(PoisonError::into_inner);
-    let entry = entries.get(class_name);
-    entry.is_some_and(|entry| entry.origin == Origin::Keras)
+    registry().is_builtin(class_name) && !NOT_OF_KERAS.contains(&class_name)
 }
 
 /// What makes the schedule of this class; a package's name before it (`danlu>Mine`) is passed over.
-pub(super) fn find(name: &str) -> Option<Make> {
-    let name = name.rsplit_once('>').map_or(name, |(_, class)| class);
-    let entries = registry().read().unwrap_or_else(PoisonError::into_inner);
-    entries.get(name).map(|entry| entry.make)
+pub(super) fn find(name: &str) -> Option<Make<Arc<dyn Schedule>>> {
+    registry().get(without_package(name), |_, _| false)
 }
