@@ -1,0 +1,325 @@
+//! Running a planned matrix product: how its tasks find their operands, and what each does.
+
+use super::super::block::{BLayout, Contraction, SumOfParts};
+use super::super::panels::{Panel, pack_panel, packed_width, piece_length};
+use super::super::transpose::transpose;
+use super::super::zeros;
+use super::super::{Epilogue, Room, Shared, Target, Tile, scratch_for};
+use super::{MOST_ROWS, MatmulPlan, Schedule, sum_block};
+use crate::threads::Pool;
+
+impl MatmulPlan {
+    /// Computes C.
+    ///
+    /// # Safety
+    /// `a` and `b` must be readable at every offset that the shape names, `c` writable for `batch * m * n` elements, `room` writable for
+    /// [`MatmulPlan::scratch_bytes`] and aligned to 64 bytes; `c` and `room` must overlap nothing else.
+    pub unsafe fn run(
+        &self,
+        pool: &Pool,
+        a: *const f32,
+        b: *const f32,
+        c: impl Into<Target>,
+        room: impl Into<Room>,
+        epilogue: Epilogue,
+    ) {
+        let c = c.into();
+        debug_assert!(c.is_whole() || self.tile_elements().is_some());
+        let (a, b) = if self.swapped { (b, a) } else { (a, b) };
+        let (a, b) = (Shared::new(a), Shared::new(b));
+        let mut room = room.into();
+        if self.kept_bytes() == 0 {
+            // What is packed comes with each run.
+            room.kept = None;
+        }
+        let (packed, pack, own) = room.split(self.packed_bytes());
+        if self.packed_matrices > 0 && pack {
+            self.pack(pool, b, packed);
+        }
+        let rooms = scratch_end(
+            own,
+            self.scratch_bytes() - self.packed_bytes(),
+            self.skip_bytes() * self.sharing.threads,
+        );
+        let (own, rooms) = (Shared(own), Shared(rooms));
+        match self.schedule {
+            Schedule::Tiles { row_block } => {
+                self.run_tiles(pool, (a, b, c), packed, (own, rooms), row_block, epilogue)
+            }
+            Schedule::Pieces { row_block } => {
+                self.run_pieces(pool, (a, b, c), packed, (own, rooms), row_block, epilogue)
+            }
+        }
+    }
+
+    /// Offsets of the `index`-th matrices in the kernel's A and B.
+    fn matrix(&self, index: usize) -> (isize, isize) {
+        let (a, b) = self.shape.matrix(index);
+        if self.swapped { (b, a) } else { (a, b) }
+    }
+
+    fn pack(&self, pool: &Pool, b: Shared<f32>, packed: Shared<f32>) {
+        const CHUNK: usize = 512;
+        let chunks = self.shape.k.div_ceil(CHUNK);
+        let tasks = self.packed_matrices * self.panels.len() * chunks;
+        self.sharing.run(pool, tasks, &|_, task| {
+            let (rest, chunk) = (task / chunks, task % chunks);
+            let panel = &self.panels[rest % self.panels.len()];
+            let matrix = rest / self.panels.len();
+            let from = chunk * CHUNK;
+            let to = (from + CHUNK).min(self.shape.k);
+            let place = matrix * self.packed_size() + self.shape.k * panel.packed_start;
+            // SAFETY: the source is B at offsets that the shape names; the packed copies have room in the scratch.
+            unsafe {
+                pack_panel(
+                    self.isa,
+                    b.get().wrapping_offset(self.matrix(matrix).1),
+                    &self.b_steps,
+                    self.b_stride[1],
+                    (from, to),
+                    panel,
+                    packed.get().add(place),
+                );
+            }
+        });
+    }
+
+    /// Packs panels of a matrix into the room of a slot, and gives the kernel's B.
+    ///
+    /// # Safety
+    /// The room is the task's own and large enough; `b` is readable.
+    unsafe fn pack_own(
+        &self,
+        b: Shared<f32>,
+        index: usize,
+        panels: &[Panel],
+        room: *mut f32,
+    ) -> (*const f32, BLayout) {
+        let k = self.shape.k;
+        let start = panels[0].packed_start;
+        for panel in panels {
+            // SAFETY: the caller's promise.
+            unsafe {
+                pack_panel(
+                    self.isa,
+                    b.get().wrapping_offset(self.matrix(index).1),
+                    &self.b_steps,
+                    self.b_stride[1],
+                    (0, k),
+                    panel,
+                    room.add((panel.packed_start - start) * k),
+                );
+            }
+        }
+        // The kernel counts from the first panel of all.
+        (room.wrapping_sub(start * k), BLayout::Packed { k })
+    }
+
+    /// The kernel's B of a matrix.
+    fn columns_of(
+        &self,
+        index: usize,
+        b: Shared<f32>,
+        packed: Shared<f32>,
+    ) -> (*const f32, BLayout) {
+        if self.packed_matrices == 0 {
+            let stride = self.b_stride[0] as usize;
+            let b = b.get().wrapping_offset(self.matrix(index).1);
+            (b, BLayout::InPlace { stride })
+        } else {
+            let copy = if self.packed_matrices == 1 { 0 } else { index };
+            let packed = packed.get().wrapping_add(copy * self.packed_size());
+            (packed, BLayout::Packed { k: self.shape.k })
+        }
+    }
+
+    fn run_tiles(
+        &self,
+        pool: &Pool,
+        (a, b, c): (Shared<f32>, Shared<f32>, Target),
+        packed: Shared<f32>,
+        (own, rooms): (Shared<u8>, Shared<u8>),
+        row_block: usize,
+        epilogue: Epilogue,
+    ) {
+        let shape = &self.shape;
+        let row_blocks = self.rows.div_ceil(row_block);
+        let tasks = shape.batch_size() * row_blocks * self.groups.len();
+        self.sharing.run(pool, tasks, &|slot, task| {
+            let (rest, group) = (task / self.groups.len(), task % self.groups.len());
+            let (index, row_task) = (rest / row_blocks, rest % row_blocks);
+            let from = row_task * row_block;
+            let to = (from + row_block).min(self.rows);
+            let panels = &self.panels[self.groups[group].clone()];
+            let (first, last) = (panels[0].start, panels[panels.len() - 1]);
+            let after = last.start + last.columns;
+            let mut table = [0_isize; MOST_ROWS];
+            let rows = self.row_table(&mut table, from, to);
+            let block = own.get().wrapping_add(slot * self.slot_bytes()).cast();
+            let (b, b_layout) = if self.packs_own {
+                // SAFETY: the slot has room for the panels of a task.
+                unsafe { self.pack_own(b, index, panels, block) }
+            } else {
+                self.columns_of(index, b, packed)
+            };
+            let block_stride = packed_width(&self.panels);
+            let row = index * shape.m + if self.swapped { first } else { from };
+            let tile_start = c.at(slot, row, shape.n);
+            let (place, stride) = if self.swapped {
+                (block, block_stride)
+            } else {
+                (tile_start, shape.n)
+            };
+            let contraction = Contraction {
+                a: a.get().wrapping_offset(self.matrix(index).0),
+                rows,
+                steps: &self.steps,
+                from: 0,
+                to: shape.k,
+                piece: piece_length(shape.k),
+                b,
+                b_layout,
+                panels,
+                c: place,
+                c_stride: stride,
+                accumulate: false,
+                diagonal: false,
+            };
+            // SAFETY: the caller vouches for the operands; the tile is this task's own.
+            unsafe { self.contract(contraction, rooms.get(), slot) };
+            let mut tile = Tile {
+                row_start: row,
+                row_end: index * shape.m + to,
+                column_start: first,
+                column_end: after,
+            };
+            if self.swapped {
+                // SAFETY: the slot's block was just filled; its transpose is this task's part of C.
+                unsafe {
+                    transpose(
+                        self.isa,
+                        (block.add(first), block_stride),
+                        (tile_start.add(from), shape.n),
+                        to - from,
+                        after - first,
+                    );
+                }
+                tile = Tile {
+                    row_start: row,
+                    row_end: index * shape.m + after,
+                    column_start: from,
+                    column_end: to,
+                };
+            }
+            if let Some(epilogue) = epilogue {
+                epilogue(tile, tile_start);
+            }
+        });
+    }
+
+    fn row_table<'a>(
+        &self,
+        table: &'a mut [isize; MOST_ROWS],
+        from: usize,
+        to: usize,
+    ) -> &'a [isize] {
+        for (row, offset) in (from..to).zip(table.iter_mut()) {
+            *offset = row as isize * self.row_stride;
+        }
+        &table[..to - from]
+    }
+
+    fn run_pieces(
+        &self,
+        pool: &Pool,
+        (a, b, c): (Shared<f32>, Shared<f32>, Target),
+        packed: Shared<f32>,
+        (own, rooms): (Shared<u8>, Shared<u8>),
+        row_block: usize,
+        epilogue: Epilogue,
+    ) {
+        let shape = &self.shape;
+        let (m, n, k) = (shape.m, shape.n, shape.k);
+        let part_stride = scratch_for(m * n) / size_of::<f32>();
+        let (pieces, piece) = (self.pieces(), piece_length(k));
+        let row_blocks = m.div_ceil(row_block);
+        self.sharing.run(
+            pool,
+            pieces * row_blocks * self.groups.len(),
+            &|slot, task| {
+                let (rest, group) = (task / self.groups.len(), task % self.groups.len());
+                let (index, first) = (rest / row_blocks, rest % row_blocks * row_block);
+                let mut table = [0_isize; MOST_ROWS];
+                let (b, b_layout) = self.columns_of(0, b, packed);
+                let contraction = Contraction {
+                    a: a.get(),
+                    rows: self.row_table(&mut table, first, (first + row_block).min(m)),
+                    steps: &self.steps,
+                    from: index * piece,
+                    to: ((index + 1) * piece).min(k),
+                    piece,
+                    b,
+                    b_layout,
+                    panels: &self.panels[self.groups[group].clone()],
+                    c: own
+                        .get()
+                        .cast::<f32>()
+                        .wrapping_add(index * part_stride + first * n),
+                    c_stride: n,
+                    accumulate: false,
+                    diagonal: false,
+                };
+                // SAFETY: the caller vouches for the operands; the piece's sum is this task's own.
+                unsafe { self.contract(contraction, rooms.get(), slot) };
+            },
+        );
+        let (row_block, column_block) = sum_block(m, n);
+        let column_blocks = n.div_ceil(column_block);
+        let tasks = m.div_ceil(row_block) * column_blocks;
+        self.sharing.run(pool, tasks, &|slot, task| {
+            let row_start = task / column_blocks * row_block;
+            let column_start = task % column_blocks * column_block;
+            let tile = Tile {
+                row_start,
+                row_end: (row_start + row_block).min(m),
+                column_start,
+                column_end: (column_start + column_block).min(n),
+            };
+            let offset = row_start * n + column_start;
+            let tile_start = c.at(slot, row_start, n);
+            self.isa.dispatch(SumOfParts {
+                parts: own.get().cast::<f32>().wrapping_add(offset),
+                count: pieces,
+                part_stride,
+                c: tile_start.wrapping_add(column_start),
+                rows: tile.row_end - row_start,
+                columns: tile.column_end - column_start,
+                row_stride: n,
+                c_stride: n,
+            });
+            if let Some(epilogue) = epilogue {
+                epilogue(tile, tile_start);
+            }
+        });
+    }
+
+    /// Runs a contraction, without the zeros of A where there are many.
+    ///
+    /// # Safety
+    /// As for the contraction; the rooms for leaving out zeros begin at `rooms`.
+    unsafe fn contract(&self, contraction: Contraction, rooms: *mut u8, slot: usize) {
+        if let Some(along) = self.along {
+            let room = rooms.wrapping_add(slot * self.skip_bytes());
+            // SAFETY: passed on; the slot's room is large enough for the plan's tasks.
+            if unsafe { zeros::run_without_zeros(self.isa, along, &contraction, room) } {
+                return;
+            }
+        }
+        self.isa.dispatch(contraction);
+    }
+}
+
+/// Where the last bytes of some scratch begin.
+fn scratch_end(scratch: *mut u8, bytes: usize, last: usize) -> *mut u8 {
+    scratch.wrapping_add(bytes - last)
+}
