@@ -11,6 +11,12 @@ pub fn first_lanes<S: Simd>(simd: S, count: usize) -> MemMask<S::m32s> {
     simd.mask_between_m32s(0, count as u32)
 }
 
+/// As [`first_lanes`], for a mask that is kept through a loop: only its bits, since the other form may carry a function to call.
+#[inline(always)]
+pub fn kept_lanes<S: Simd>(simd: S, count: usize) -> MemMask<S::m32s> {
+    MemMask::new(first_lanes(simd, count).mask())
+}
+
 /// Reads a vector from `source`; lanes that take no part are 0.
 ///
 /// # Safety

@@ -12,8 +12,9 @@
 //! Each element of C is one chain of multiply-adds along `k`, beginning at zero, whatever the tile it falls into: its bits do not depend
 //! on the other rows and columns.
 
-use pulp::{MemMask, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
+use crate::kernels::lanes::kept_lanes;
 use crate::simd::multiply_add;
 
 /// One piece of a contraction, for a range of rows and one panel of columns.
@@ -224,8 +225,7 @@ impl<const HEIGHT: usize, const VECTORS: usize, const MASKED: bool, const DIAGON
     fn with_simd<S: Simd>(self, simd: S) {
         let block = self.0;
         let filled = block.columns - (VECTORS - 1) * S::F32_LANES;
-        // Only the mask's bits: the form that `mask_between` returns may carry a function to call.
-        let mask = MemMask::new(simd.mask_between_m32s(0, filled as u32).mask());
+        let mask = kept_lanes(simd, filled);
         let load = |address: *const f32, vector: usize| {
             // SAFETY: `run_block`'s caller vouches for the first `columns` columns; the mask leaves out those beyond.
             unsafe {

@@ -1,11 +1,11 @@
 //! Tiles whose rows are the windows of a max-pooling: they are pooled while they are still in registers, and never stored.
 
-use pulp::{MemMask, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 use super::PoolInto;
 use super::kernel::{Block, sums};
 use super::panels::Panel;
-use crate::kernels::lanes::{Lanes, load, store};
+use crate::kernels::lanes::{Lanes, kept_lanes, load, store};
 use crate::kernels::pooling::{largest, store_places};
 
 /// Windows that there are tiles for: of so many rows and columns.
@@ -107,8 +107,7 @@ impl<
     fn with_simd<S: Simd>(self, simd: S) {
         let Tiles { windows, panel } = self;
         let filled = panel.columns - (VECTORS - 1) * S::F32_LANES;
-        // Only the mask's bits: the form that `mask_between` returns may carry a function to call.
-        let mask = MemMask::new(simd.mask_between_m32s(0, filled as u32).mask());
+        let mask = kept_lanes(simd, filled);
         let lanes =
             |vector: usize| -> Lanes<S> { (MASKED && vector == VECTORS - 1).then_some(mask) };
         // SAFETY: whoever made this value vouches for the columns; the mask leaves out those beyond.

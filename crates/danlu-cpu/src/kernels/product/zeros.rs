@@ -9,11 +9,11 @@
 //! The places of numbers are bits, 64 of a row in a word. A tile reads B's rows from the first-level cache, one row of A at a time, with
 //! as many columns as fit into registers.
 
-use pulp::{MemMask, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 use super::block::{BLayout, Contraction};
 use super::panels::Panel;
-use crate::kernels::lanes::{Lanes, load, store};
+use crate::kernels::lanes::{Lanes, kept_lanes, load, store};
 use crate::simd::{Isa, multiply_add};
 
 /// How A lies.
@@ -268,7 +268,7 @@ impl WithSimd for Columns<'_> {
             let mut row = 0;
             while row < marks.rows {
                 let left = (marks.rows - row).min(S::F32_LANES);
-                let mask = MemMask::new(simd.mask_between_m32s(0, left as u32).mask());
+                let mask = kept_lanes(simd, left);
                 let lanes: Lanes<S> = (left < S::F32_LANES).then_some(mask);
                 let mut halves = [nothing; 2];
                 for (half, word) in halves.iter_mut().enumerate() {
@@ -387,8 +387,7 @@ impl<const PANELS: usize, const WIDTH: usize, const MASKED: bool> WithSimd
         let contraction = piece.contraction;
         let row_count = contraction.rows.len();
         let filled = panels[PANELS - 1].columns - (WIDTH - 1) * S::F32_LANES;
-        // Only the mask's bits: the form that `mask_between` returns may carry a function to call.
-        let mask = MemMask::new(simd.mask_between_m32s(0, filled as u32).mask());
+        let mask = kept_lanes(simd, filled);
         let lanes = |panel: usize, vector: usize| -> Lanes<S> {
             (MASKED && panel == PANELS - 1 && vector == WIDTH - 1).then_some(mask)
         };

@@ -13,10 +13,10 @@ mod weights;
 pub(super) use input::NotedInputGradient;
 pub(super) use weights::NotedWeightGradient;
 
-use pulp::{MemMask, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 use super::shape::Convolution2dShape;
-use crate::kernels::lanes::{Lanes, load, store};
+use crate::kernels::lanes::{Lanes, kept_lanes, load, store};
 use crate::kernels::pooling::Pool2d;
 use crate::simd::{Isa, multiply_add};
 
@@ -224,8 +224,7 @@ impl<const ROWS: usize, const VECTORS: usize, const MASKED: bool> WithSimd
     fn with_simd<S: Simd>(self, simd: S) {
         let call = self.0;
         let filled = call.columns - (VECTORS - 1) * S::F32_LANES;
-        // Only the mask's bits: the form that `mask_between` returns may carry a function to call.
-        let mask = MemMask::new(simd.mask_between_m32s(0, filled as u32).mask());
+        let mask = kept_lanes(simd, filled);
         let lanes =
             |vector: usize| -> Lanes<S> { (MASKED && vector == VECTORS - 1).then_some(mask) };
         let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
