@@ -88,6 +88,7 @@ spatial_dropout! {
 mod tests {
     use super::*;
     use crate::layers::harness;
+    use crate::prelude::*;
 
     #[test]
     fn spatial_dropout_passes_the_harness() {
@@ -108,5 +109,19 @@ mod tests {
             assert!(example.chunks(40).all(|place| place == first));
         }
         assert_ne!(values[..40], values[240..280]);
+    }
+
+    /// Keras' constructor takes no `trainable`, and refuses a file that has it.
+    #[test]
+    fn files_have_no_argument_that_keras_refuses() {
+        let mut model = Sequential::new();
+        model.add(Input::new([4, 2]));
+        model.add(SpatialDropout1D::new(0.5));
+        model.add(Dense::new(1));
+        model.build().unwrap();
+        let config = model.to_keras().unwrap();
+        let layers = config["config"]["layers"].as_array().unwrap();
+        assert!(layers[1]["config"].get("trainable").is_none(), "{config}");
+        assert_eq!(layers[2]["config"]["trainable"], true, "{config}");
     }
 }
