@@ -68,7 +68,7 @@ fn circle(turn: f64) -> [f64; 2] {
     }
 }
 
-/// The number that belongs to an element of an example at a step, under a [`key`].
+/// The number that belongs to an element of an example at a step, under a [`key`](super::random::key).
 pub fn normal_at(key: [u32; 2], step: u64, example: u64, element: u64) -> f32 {
     let first = element & !1;
     let uniform = |element: u64| uniform_at(key, step, example, element);
