@@ -48,7 +48,12 @@ impl Model {
         optimizer: Option<&dyn Optimizer>,
     ) -> Result<()> {
         self.infer_shapes(example)?;
-        self.initialize_parameters(optimizer)
+        self.initialize_parameters(optimizer)?;
+        let outputs = self.outputs();
+        if let Some(compiled) = &mut self.compiled {
+            compiled.prepare_running(outputs);
+        }
+        Ok(())
     }
 
     /// Fails unless examples of this shape fit.

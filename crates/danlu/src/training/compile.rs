@@ -28,11 +28,19 @@ pub(crate) struct Compiled {
 }
 
 impl Compiled {
-    /// `loss`, then the metrics.
-    pub fn names(&self) -> Vec<String> {
-        let metrics = self.metrics.iter().chain(&self.weighted_metrics);
-        let names = metrics.map(|metric| metric.name().to_owned());
-        std::iter::once("loss".to_owned()).chain(names).collect()
+    /// `loss`, then the metrics' names.
+    pub fn names(&self) -> &[String] {
+        self.running.names()
+    }
+
+    /// The metrics, those that sample weights do not touch first.
+    pub fn all_metrics(&self) -> impl Iterator<Item = &Metric> {
+        self.metrics.iter().chain(&self.weighted_metrics)
+    }
+
+    /// Makes room for the running values; how many there are may depend on the number of the model's outputs.
+    pub fn prepare_running(&mut self, outputs: usize) {
+        self.running = Running::new(self.all_metrics(), outputs);
     }
 }
 
@@ -91,7 +99,9 @@ impl Model {
             has_state: false,
             running: Running::default(),
         };
-        let names = compiled.names();
+        let names: Vec<&str> = std::iter::once("loss")
+            .chain(compiled.all_metrics().map(Metric::name))
+            .collect();
         if let Some(name) = (1..names.len()).find(|&place| names[..place].contains(&names[place])) {
             return Err(Error::argument(
                 "compile",
@@ -100,10 +110,10 @@ impl Model {
                 format!("two named `{}`", names[name]),
             ));
         }
-        compiled.running = Running::new(names);
         if let Some(example) = self.input_shape().filter(|_| !self.built) {
             self.build_beside(&example, Some(&*compiled.optimizer))?;
         }
+        compiled.prepare_running(self.outputs());
         self.plans.clear(self.executor.as_deref_mut());
         self.remove_optimizer_state();
         self.compiled = Some(compiled);
@@ -173,12 +183,19 @@ impl Model {
         Some(&self.compiled.as_ref()?.loss)
     }
 
-    /// `loss` and the names of the metrics, where the model is compiled.
+    /// `loss` and the names of the metrics, where the model is compiled. A metric that is several numbers has a name for each
+    /// once the model is built: `f1_score[0]`.
     pub fn metric_names(&self) -> Vec<String> {
-        self.compiled
-            .as_ref()
-            .map(Compiled::names)
-            .unwrap_or_default()
+        match &self.compiled {
+            Some(compiled) => compiled.names().to_vec(),
+            None => Vec::new(),
+        }
+    }
+
+    /// The size of the last axis of what the model gives; 1 where it is not known yet.
+    pub(crate) fn outputs(&self) -> usize {
+        let shape = self.output_shape();
+        shape.and_then(|shape| shape.last().copied()).unwrap_or(1)
     }
 
     /// The optimizer's state with its names, in Keras' order: iteration (i64), learning rate where it is a number, then

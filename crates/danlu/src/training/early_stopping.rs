@@ -173,13 +173,12 @@ impl EarlyStopping {
             let validated = names.iter().map(|name| format!("val_{name}"));
             let all: Vec<String> = match validation {
                 true => names.iter().cloned().chain(validated).collect(),
-                false => names.clone(),
+                false => names.to_vec(),
             };
             let all = all.iter().map(String::as_str);
             return Err(Error::unknown("metric to monitor", &self.monitor, all));
         }
-        let mut metrics = compiled.metrics.iter().chain(&compiled.weighted_metrics);
-        let own = metrics.find(|metric| metric.name() == name);
+        let own = compiled.all_metrics().find(|metric| metric.has_key(name));
         let direction = match (self.mode, own) {
             (MonitorMode::Min, _) => Some(Direction::Down),
             (MonitorMode::Max, _) => Some(Direction::Up),

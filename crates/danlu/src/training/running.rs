@@ -8,7 +8,7 @@ use crate::metrics::{Metric, Totals};
 
 /// Loss and metrics over the steps of a pass.
 #[derive(Debug, Default)]
-pub(super) struct Running {
+pub(crate) struct Running {
     names: Vec<String>,
     loss: f64,
     examples: f64,
@@ -21,19 +21,32 @@ pub(super) struct Running {
 struct Sums {
     numbers: Vec<f64>,
     ends: Vec<usize>,
+    /// Where the metric's numbers stand among the values: from here up to, without, there.
+    places: (usize, usize),
 }
 
 impl Running {
-    /// `names` are the loss's and the metrics'.
-    pub fn new(names: Vec<String>) -> Running {
-        let count = names.len();
-        Running {
-            names,
-            loss: 0.0,
-            examples: 0.0,
-            metrics: vec![Sums::default(); count.saturating_sub(1)],
-            values: vec![0.0; count],
+    /// Of a loss and these metrics, for predictions of so many outputs.
+    pub fn new<'a>(metrics: impl Iterator<Item = &'a Metric>, outputs: usize) -> Running {
+        let mut running = Running {
+            names: vec!["loss".to_owned()],
+            ..Running::default()
+        };
+        for metric in metrics {
+            let first = running.names.len();
+            running.names.extend(metric.names(outputs));
+            running.metrics.push(Sums {
+                places: (first, running.names.len()),
+                ..Sums::default()
+            });
         }
+        running.values = vec![0.0; running.names.len()];
+        running
+    }
+
+    /// `loss`, then the metrics' names.
+    pub fn names(&self) -> &[String] {
+        &self.names
     }
 
     /// Begins anew.
@@ -87,7 +100,11 @@ impl Running {
             }
             start = end;
         }
-        self.values[place + 1] = metric.result(Totals::new(&sums.numbers, &sums.ends));
+        let totals = Totals::new(&sums.numbers, &sums.ends);
+        let (first, end) = sums.places;
+        for (place, value) in self.values[first..end].iter_mut().enumerate() {
+            *value = metric.result_at(totals, place);
+        }
     }
 
     pub fn logs(&self) -> Logs<'_> {
