@@ -26,7 +26,7 @@ pub use crate::metrics::{
     AUC, BinaryAccuracy, CategoricalAccuracy, F1Score, MeanIoU, Metric, Precision, Recall,
     SparseCategoricalAccuracy,
 };
-pub use crate::model::{LoadOptions, Model, Sequential};
+pub use crate::model::{IntoSymbols, LoadOptions, Model, Sequential, SharedLayer, Symbol};
 pub use crate::optimizers::{
     Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Clipping, Ftrl, LBFGS, Lamb, LearningRate,
     Lion, Muon, Nadam, Optimizer, RMSprop, SGD, ScheduleFreeAdamW, SparseAdam,

@@ -340,7 +340,7 @@ fn a_metric_of_one_s_own_is_known_by_its_name() {
         sums.iter().copied().fold(f64::MAX, f64::min),
     );
     assert_near("spread", &[found], &[most - least], 1e-5);
-    let mut again = Model::from_keras(&model.to_keras().unwrap()).unwrap();
+    let mut again = Model::from_keras(&model.to_keras()).unwrap();
     again
         .compile_from_config(&model.compile_config().unwrap())
         .unwrap();

@@ -178,8 +178,8 @@ impl EarlyStopping {
             let all = all.iter().map(String::as_str);
             return Err(Error::unknown("metric to monitor", &self.monitor, all));
         }
-        let mut metrics = compiled.metrics.iter().chain(&compiled.weighted_metrics);
-        let own = metrics.find(|metric| metric.name() == name);
+        let own = compiled.entries.iter().find(|entry| entry.name == name);
+        let own = own.and_then(|entry| compiled.metric(entry));
         let direction = match (self.mode, own) {
             (MonitorMode::Min, _) => Some(Direction::Down),
             (MonitorMode::Max, _) => Some(Direction::Up),

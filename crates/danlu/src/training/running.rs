@@ -55,6 +55,20 @@ impl Running {
         };
     }
 
+    /// Adds an output's loss of a batch, the entry of this place, weighted by the batch's examples; the batch's loss was added
+    /// before.
+    pub fn add_part(&mut self, place: usize, loss: f64, examples: f64) {
+        let sums = &mut self.metrics[place];
+        if sums.numbers.len() != 1 {
+            sums.numbers = vec![0.0];
+        }
+        sums.numbers[0] += loss * examples;
+        self.values[place + 1] = match self.examples {
+            0.0 => 0.0,
+            all => sums.numbers[0] / all,
+        };
+    }
+
     /// Adds what a batch adds to the metric of this place, counted from 0. Allocates at the first batch only.
     pub fn add(&mut self, place: usize, metric: &Metric, totals: &[Total], outputs: &[Tensor]) {
         let sums = &mut self.metrics[place];
