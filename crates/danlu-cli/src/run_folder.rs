@@ -198,7 +198,7 @@ fn write_checkpoint(folder: &Path, model: &Model, state: &Config) -> danlu::Resu
     let optimizer = model.optimizer_state()?;
     danlu::files::safetensors::write_tensors(folder.join("optimizer.safetensors"), &optimizer)?;
     let description = json!({
-        "config": model.to_keras()?,
+        "config": model.to_keras(),
         "compile_config": model.compile_config(),
         "danlu": model.metadata(),
     });

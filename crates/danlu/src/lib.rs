@@ -53,6 +53,6 @@ pub use danlu_data as data;
 pub use danlu_graph as graph;
 pub use error::{Error, Result};
 pub use executor::{cpu_executor, default_executor};
-pub use model::{Model, Sequential};
+pub use model::{IntoSymbols, Model, Sequential, SharedLayer, Symbol};
 #[doc(hidden)]
 pub use serde_json;

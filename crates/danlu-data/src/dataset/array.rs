@@ -18,6 +18,7 @@ pub struct ArrayDataset {
     features: Vec<Arc<Tensor>>,
     targets: Vec<Arc<Tensor>>,
     weights: Option<Arc<Tensor>>,
+    target_weights: Vec<Arc<Tensor>>,
     pixel_scale: f32,
     length: usize,
     specification: Specification,
@@ -74,6 +75,7 @@ impl ArrayDataset {
             features: feature_fields.collect(),
             targets: target_fields.collect(),
             weighted: false,
+            target_weights: Vec::new(),
             classes: match targets.as_slice() {
                 [(_, labels)] => count_classes(labels),
                 _ => None,
@@ -84,6 +86,7 @@ impl ArrayDataset {
             features: features.into_iter().map(|(_, tensor)| tensor).collect(),
             targets: targets.into_iter().map(|(_, tensor)| tensor).collect(),
             weights: None,
+            target_weights: Vec::new(),
             pixel_scale: 1.0,
             length,
             specification,
@@ -103,17 +106,56 @@ impl ArrayDataset {
     /// Another shape, or whole numbers.
     pub fn with_weights(mut self, weights: impl Into<Arc<Tensor>>) -> Result<Self> {
         let weights = weights.into();
-        if weights.shape() != [self.length] || !weights.dtype().is_float() {
-            return Err(Error::mismatch(
-                format!("weights of the examples of {}", self.specification.name),
-                format!("floats of shape [{}]", self.length),
-                format!("{} of shape {:?}", weights.dtype(), weights.shape()),
-                "",
-            ));
-        }
+        self.check_weights(&weights, "the examples")?;
         self.weights = Some(weights);
         self.specification.weighted = true;
         Ok(self)
+    }
+
+    /// The same dataset with weights of the examples for the target of this name alone (Keras' `sample_weight` by output):
+    /// floats of shape `(examples)`. They take the place of [`with_weights`](Self::with_weights)'s there.
+    ///
+    /// # Errors
+    /// There is no such target, or it has weights already; another shape, or whole numbers.
+    pub fn with_target_weights(
+        mut self,
+        target: &str,
+        weights: impl Into<Arc<Tensor>>,
+    ) -> Result<Self> {
+        let weights = weights.into();
+        self.check_weights(&weights, &format!("the target `{target}`"))?;
+        let mut fields = self.specification.targets.iter();
+        let place = fields.position(|field| field.name == target);
+        let known = &mut self.specification.target_weights;
+        match place.filter(|place| !known.contains(place)) {
+            Some(place) => {
+                known.push(place);
+                self.target_weights.push(weights);
+                Ok(self)
+            }
+            None => {
+                let fields = self.specification.targets.iter();
+                let names: Vec<&str> = fields.map(|field| field.name.as_str()).collect();
+                Err(Error::mismatch(
+                    format!("weights of {}", self.specification.name),
+                    format!("a target without weights, of {}", names.join(", ")),
+                    format!("`{target}`"),
+                    "",
+                ))
+            }
+        }
+    }
+
+    fn check_weights(&self, weights: &Tensor, of: &str) -> Result<()> {
+        if weights.shape() == [self.length] && weights.dtype().is_float() {
+            return Ok(());
+        }
+        Err(Error::mismatch(
+            format!("weights of {of} of {}", self.specification.name),
+            format!("floats of shape [{}]", self.length),
+            format!("{} of shape {:?}", weights.dtype(), weights.shape()),
+            "",
+        ))
     }
 
     /// The same dataset with this number of classes and, where there are, their names by index.
@@ -178,11 +220,16 @@ impl ArrayDataset {
     /// A number that identifies the stored arrays: their dtypes, shapes and bytes, on any machine. The pixel scale is not part of it.
     pub fn fingerprint(&self) -> Fingerprint {
         let mut builder = FingerprintBuilder::default();
-        for group in [
+        let mut groups = vec![
             self.features.as_slice(),
             &self.targets,
             self.weights.as_slice(),
-        ] {
+        ];
+        // Data without such weights keeps the number that it had before there were any.
+        if !self.target_weights.is_empty() {
+            groups.push(&self.target_weights);
+        }
+        for group in groups {
             builder.number(group.len());
             for tensor in group {
                 builder.tensor(tensor);
@@ -202,20 +249,43 @@ impl ArrayDataset {
     }
 
     fn fill_weights(&self, indices: &[usize], batch: &mut Batch) -> Result<()> {
-        let Some(source) = &self.weights else {
-            batch.weights = None;
-            return Ok(());
-        };
-        let rows = indices.len();
-        if !matches!(&batch.weights, Some(there) if there.dtype() == DType::F32 && there.shape() == [rows])
-        {
-            batch.weights = Some(Tensor::zeros(&[rows], DType::F32)?);
+        match &self.weights {
+            None => batch.weights = None,
+            Some(source) => {
+                let there = batch.weights.take();
+                batch.weights = Some(weights_of(source, indices, there)?);
+            }
         }
-        if let Some(destination) = &mut batch.weights {
-            gather(source, 1, indices, 1.0, destination);
+        batch.target_weights.truncate(self.target_weights.len());
+        for (place, source) in self.target_weights.iter().enumerate() {
+            match batch.target_weights.get_mut(place) {
+                Some(there) if fits(there, indices.len()) => {
+                    gather(source, 1, indices, 1.0, there);
+                }
+                Some(there) => *there = weights_of(source, indices, None)?,
+                None => batch
+                    .target_weights
+                    .push(weights_of(source, indices, None)?),
+            }
         }
         Ok(())
     }
+}
+
+/// Whether a tensor holds a weight for each of so many rows.
+fn fits(weights: &Tensor, rows: usize) -> bool {
+    weights.dtype() == DType::F32 && weights.shape() == [rows]
+}
+
+/// The weights of these examples, in the memory of those that are there if it fits.
+fn weights_of(source: &Tensor, indices: &[usize], there: Option<Tensor>) -> Result<Tensor> {
+    let rows = indices.len();
+    let mut weights = match there.filter(|there| fits(there, rows)) {
+        Some(there) => there,
+        None => Tensor::zeros(&[rows], DType::F32)?,
+    };
+    gather(source, 1, indices, 1.0, &mut weights);
+    Ok(weights)
 }
 
 impl Dataset for ArrayDataset {

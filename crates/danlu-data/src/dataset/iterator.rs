@@ -116,6 +116,18 @@ fn check(specification: &Specification, batch: &Batch, number: usize) -> Result<
         let received = weights.map_or("none".to_owned(), |shape| format!("shape {shape:?}"));
         return Err(Error::mismatch(subject("weights"), expected, received, ""));
     }
+    let shapes = batch.target_weights.iter().map(Tensor::shape);
+    let shapes: Vec<&[usize]> = shapes.collect();
+    if shapes != vec![[rows]; specification.target_weights.len()] {
+        let expected = format!("{} of shape [{rows}]", specification.target_weights.len());
+        let received = format!("{shapes:?}");
+        return Err(Error::mismatch(
+            subject("weights of targets"),
+            expected,
+            received,
+            "",
+        ));
+    }
     Ok(())
 }
 

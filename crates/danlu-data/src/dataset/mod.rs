@@ -32,6 +32,8 @@ pub struct Batch {
     pub targets: Vec<Tensor>,
     /// One weight for each example, of shape `(examples)`, where examples are weighted.
     pub weights: Option<Tensor>,
+    /// Weights of the examples for one target alone, in the order of [`Specification::target_weights`].
+    pub target_weights: Vec<Tensor>,
 }
 
 impl Batch {
@@ -75,6 +77,8 @@ pub struct Specification {
     pub targets: Vec<Field>,
     /// Whether there are weights of examples.
     pub weighted: bool,
+    /// The targets, by their places, that have weights of their own, which take the place of those of the examples.
+    pub target_weights: Vec<usize>,
     /// Number of classes, where the only target is one whole number from 0 up: the largest label plus one, or what the format says.
     pub classes: Option<usize>,
     /// Names of the classes, by index.

@@ -101,7 +101,7 @@ fn a_constraint_of_ones_own_survives_and_is_applied() {
     model.add(Input::new([3]));
     model.add(Dense::new(2).kernel_constraint(Floor { at: 0.25 }));
     model.compile("sgd", "mse", ["mae"]).unwrap();
-    let mut again = Model::from_keras(&model.to_keras().unwrap()).unwrap();
+    let mut again = Model::from_keras(&model.to_keras()).unwrap();
     again.compile("sgd", "mse", ["mae"]).unwrap();
     let x = Tensor::from_f32(&[2, 3], vec![1.0, -2.0, 0.5, 0.0, 1.0, -1.0]).unwrap();
     let y = Tensor::from_f32(&[2, 2], vec![1.0, -1.0, 0.5, 2.0]).unwrap();

@@ -108,7 +108,11 @@ fn layers(group: &Object<'_>) -> Result<Vec<LayerWeights>, Problem> {
                 advice: "Save the model again".to_owned(),
             })?;
             let weights = weights(&layer)?;
-            Ok(LayerWeights { name, weights })
+            Ok(LayerWeights {
+                name,
+                weights,
+                ..LayerWeights::default()
+            })
         })
         .collect()
 }
@@ -157,21 +161,30 @@ pub(super) fn write(file: &ModelFile) -> Result<Vec<u8>, Problem> {
     add(group.group(TOP_LEVEL)?, &[], "")?;
     for layer in &file.layers {
         // Keras calls weights `model/layer/kernel`; names that are paths already stay as they are.
-        add(
-            group.group(&layer.name)?,
-            &layer.weights,
-            &format!("{model}/{}/", layer.name),
-        )?;
+        let prefix = format!("{model}/{}/", layer.name);
+        let weights: Vec<&(String, Tensor)> = match layer.trainable.as_slice() {
+            [] => layer.weights.iter().collect(),
+            trainable => {
+                let of = |wanted: bool| {
+                    let all = layer.weights.iter().zip(trainable);
+                    all.filter(move |(_, own)| **own == wanted)
+                        .map(|(weight, _)| weight)
+                };
+                of(true).chain(of(false)).collect()
+            }
+        };
+        add(group.group(&layer.name)?, &weights, &prefix)?;
     }
     if let Some(optimizer) = &file.optimizer {
-        add(root.group(OURS)?, optimizer, "")?;
+        let optimizer: Vec<&(String, Tensor)> = optimizer.iter().collect();
+        add(root.group(OURS)?, &optimizer, "")?;
     }
     hdf5::write(&root)
 }
 
 fn add<'a>(
     group: &mut Group<'a>,
-    weights: &'a [(String, Tensor)],
+    weights: &[&'a (String, Tensor)],
     prefix: &str,
 ) -> Result<(), Problem> {
     let names: Vec<String> = weights
@@ -181,7 +194,7 @@ fn add<'a>(
             false => format!("{prefix}{name}"),
         })
         .collect();
-    for (name, (_, tensor)) in names.iter().zip(weights) {
+    for (name, (_, tensor)) in names.iter().zip(weights.iter().copied()) {
         group.array(name, tensor)?;
     }
     group.attribute("weight_names", Attribute::Texts(names));

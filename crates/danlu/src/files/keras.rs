@@ -70,6 +70,7 @@ pub(super) fn read(file: File, parts: Parts) -> Result<ModelFile, Problem> {
             layers.push(LayerWeights {
                 name: layer.name.to_owned(),
                 weights,
+                ..LayerWeights::default()
             });
         }
     }
@@ -202,9 +203,10 @@ fn weights_file(file: &ModelFile) -> Result<Vec<u8>, Problem> {
     for layer in config::layers(&file.config) {
         let group = root.group(&format!("layers/{}", layer.group))?;
         name(group.group("vars")?, layer.name);
-        for (path, tensor) in positions(by_name.remove(layer.name).into_iter().flatten()) {
-            group.array(&path, tensor)?;
-        }
+        let weights = by_name.remove(layer.name).into_iter().flatten();
+        let weights: Vec<(&str, &Tensor)> =
+            weights.map(|(name, one)| (name.as_str(), one)).collect();
+        write_layer(group, layer.value, &weights)?;
     }
     if let Some((layer, _)) = by_name.into_iter().find(|(_, weights)| !weights.is_empty()) {
         return Err(Problem::unsupported(
@@ -227,18 +229,52 @@ fn weights_file(file: &ModelFile) -> Result<Vec<u8>, Problem> {
     hdf5::write(&root)
 }
 
+/// A layer's weights; those of a model that is a layer, called `dense/kernel`, each in the group of its layer.
+fn write_layer<'a>(
+    group: &mut Group<'a>,
+    layer: &Value,
+    weights: &[(&str, &'a Tensor)],
+) -> Result<(), Problem> {
+    let inner = config::layers(layer);
+    if inner.is_empty() || weights.iter().any(|(name, _)| name.starts_with("layers/")) {
+        for (path, tensor) in positions(weights) {
+            group.array(&path, tensor)?;
+        }
+        return Ok(());
+    }
+    let mut placed = 0;
+    for part in &inner {
+        let prefix = format!("{}/", part.name);
+        let own = weights.iter();
+        let own = own.filter_map(|(name, tensor)| Some((name.strip_prefix(&prefix)?, *tensor)));
+        let own: Vec<(&str, &Tensor)> = own.collect();
+        placed += own.len();
+        let group = group.group(&format!("layers/{}", part.group))?;
+        let vars = group.group("vars")?;
+        vars.attribute("name", Attribute::Text(part.name.to_owned()));
+        write_layer(group, part.value, &own)?;
+    }
+    match placed == weights.len() {
+        true => Ok(()),
+        false => Err(Problem::unsupported(
+            "a weight of a model within the model that belongs to none of its layers",
+            "call weights `layer/weight`",
+        )),
+    }
+}
+
 /// Where each weight goes: `cell/0` says so itself, and anything else is counted.
-fn positions<'a>(
-    weights: impl Iterator<Item = &'a (String, Tensor)>,
-) -> impl Iterator<Item = (String, &'a Tensor)> {
+fn positions<'a>(weights: &[(&str, &'a Tensor)]) -> impl Iterator<Item = (String, &'a Tensor)> {
     let mut count = 0;
-    weights.map(move |(name, tensor)| match name.rsplit_once('/') {
-        Some((nested, number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
-            (format!("{nested}/vars/{number}"), tensor)
-        }
-        _ => {
-            count += 1;
-            (format!("vars/{}", count - 1), tensor)
-        }
-    })
+    weights
+        .iter()
+        .map(move |(name, tensor)| match name.rsplit_once('/') {
+            Some((nested, number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
+                (format!("{nested}/vars/{number}"), *tensor)
+            }
+            _ => {
+                count += 1;
+                (format!("vars/{}", count - 1), *tensor)
+            }
+        })
 }

@@ -60,13 +60,17 @@ pub struct ModelFile {
     pub backend: Option<String>,
 }
 
-/// A layer's weights, in Keras' order: trainable, then the others.
-#[derive(Clone, Debug, PartialEq)]
+/// A layer's weights, in Keras' order: trainable, then the others. Those of a model that is a layer are in the order of its
+/// layers in a `.keras`, and the trainable ones of all of its layers before the others in a `.h5`.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LayerWeights {
     /// The layer's name.
     pub name: String,
+    /// For writing the weights of a model that is a layer, which of them are trainable; empty for any other, and on reading.
+    pub trainable: Vec<bool>,
     /// Its weights. Names are those of the file: `model/layer/kernel`, `layer/kernel:0` or `kernel` in `.h5` (see
-    /// [`short_name`]), positions in `.keras`: `0`, or `cell/0` where the weights lie in a part of the layer.
+    /// [`short_name`]), positions in `.keras`: `0`, or `cell/0` where the weights lie in a part of the layer. For writing those of
+    /// a model that is a layer, `dense/kernel`.
     pub weights: Weights,
 }
 

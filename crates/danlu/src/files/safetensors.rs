@@ -74,6 +74,7 @@ pub fn read_weights(path: impl AsRef<Path>) -> Result<Vec<LayerWeights>> {
             _ => layers.push(LayerWeights {
                 name: layer.to_owned(),
                 weights: vec![weight],
+                ..LayerWeights::default()
             }),
         }
     }

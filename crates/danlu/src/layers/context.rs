@@ -48,6 +48,7 @@ impl Parameter {
 #[derive(Debug, Default)]
 pub struct BuildContext {
     parameters: Vec<Parameter>,
+    keeps_order: bool,
 }
 
 impl BuildContext {
@@ -162,7 +163,7 @@ impl BuildContext {
         })
     }
 
-    fn add(&mut self, parameter: Parameter) -> Result<()> {
+    pub(crate) fn add(&mut self, parameter: Parameter) -> Result<()> {
         parameter.initializer.check()?;
         let name = &parameter.name;
         if self.parameters.iter().any(|other| other.name == *name) {
@@ -177,8 +178,16 @@ impl BuildContext {
         Ok(())
     }
 
+    /// The parameters stay in the order in which they are declared.
+    pub(crate) fn keep_order(&mut self) {
+        self.keeps_order = true;
+    }
+
     /// What was declared, in the order of Keras' files: what is trained, then the rest.
     pub(crate) fn into_parameters(self) -> Vec<Parameter> {
+        if self.keeps_order {
+            return self.parameters;
+        }
         let (mut parameters, rest): (Vec<_>, Vec<_>) =
             self.parameters.into_iter().partition(|p| p.trainable);
         parameters.extend(rest);
@@ -202,8 +211,16 @@ pub struct RandomInputs {
 pub(crate) struct Effects {
     /// What is added to the loss: f32 without axes.
     pub losses: RefCell<Vec<Value>>,
-    /// New values of states, by the state's name.
-    pub updates: RefCell<Vec<(String, Value)>>,
+    /// New values of states.
+    pub updates: RefCell<Vec<Update>>,
+}
+
+/// The new value of a state.
+pub(crate) struct Update {
+    pub state: String,
+    pub value: Value,
+    /// The number of the layer's call that gave it.
+    call: u64,
 }
 
 /// What a layer is given when it is called.
@@ -214,6 +231,8 @@ pub struct CallContext<'a> {
     pub(crate) trainable: bool,
     pub(crate) parameters: &'a [Parameter],
     pub(crate) random: Option<&'a RandomInputs>,
+    /// The number of the layer's call in a step, from 0.
+    pub(crate) number: u64,
     pub(crate) draws: Cell<u64>,
     pub(crate) effects: &'a Effects,
 }
@@ -233,6 +252,7 @@ impl<'a> CallContext<'a> {
             trainable: true,
             parameters,
             random: None,
+            number: 0,
             draws: Cell::new(0),
             effects,
         }
@@ -267,6 +287,12 @@ impl CallContext<'_> {
     pub fn parameter(&self, name: &str) -> Result<Value> {
         let parameter = self.declared(name)?;
         let state = state_name(self.path, name);
+        // What a layer that is called twice keeps is updated twice.
+        let updates = self.effects.updates.borrow();
+        let earlier = updates.iter().find(|update| update.state == state);
+        if let Some(earlier) = earlier.filter(|update| update.call != self.number) {
+            return Ok(earlier.value.clone());
+        }
         let state = self.graph.state(&state, &parameter.shape, parameter.dtype);
         Ok(state?)
     }
@@ -301,10 +327,18 @@ impl CallContext<'_> {
         if self.training && self.trainable {
             let state = state_name(self.path, name);
             let mut updates = self.effects.updates.borrow_mut();
-            if updates.iter().any(|(other, _)| *other == state) {
-                return Err(Error::mismatch(subject(), "one in a step", "two", ""));
+            let earlier = updates.iter().position(|update| update.state == state);
+            if let Some(place) = earlier {
+                if updates[place].call == self.number {
+                    return Err(Error::mismatch(subject(), "one in a call", "two", ""));
+                }
+                updates.remove(place);
             }
-            updates.push((state, value.clone()));
+            updates.push(Update {
+                state,
+                value: value.clone(),
+                call: self.number,
+            });
         }
         Ok(())
     }

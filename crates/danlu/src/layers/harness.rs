@@ -10,6 +10,9 @@ use super::{
 use crate::Model;
 use crate::prelude::*;
 
+mod merge;
+pub use merge::{merge, refuses_merge};
+
 const BATCH: usize = 2;
 
 /// Checks a layer for examples of this shape.
@@ -31,14 +34,26 @@ pub fn check_indices(layer: impl Layer, example: &[usize], count: usize) {
 type Inputs<'a> = &'a dyn Fn(&[usize], usize) -> Array;
 
 fn check_with(mut layer: Box<dyn Layer>, example: &[usize], inputs: Inputs<'_>) {
-    config_survives(&*layer);
-    let parameters = build(&mut *layer, example);
-    config_says_all(&*layer, &parameters, example);
-    gradients_agree(&*layer, &parameters, example, inputs);
-    drop(parameters);
+    agrees_with_itself(&mut *layer, &[example], inputs);
     files_keep_it(&*layer, example, inputs);
     threads_change_nothing(&*layer, example, inputs);
     training_lowers_the_loss(layer, example, inputs);
+}
+
+/// As [`check`], for a layer of several inputs, which is called in a graph: it stands in no `Sequential`. `examples` is the shape of
+/// an example of each input.
+pub fn check_merge(layer: impl Layer, examples: &[&[usize]]) {
+    let mut layer: Box<dyn Layer> = Box::new(layer);
+    agrees_with_itself(&mut *layer, examples, &numbers);
+    merge::threads_and_batches_change_nothing(&mut *layer, examples);
+}
+
+/// The layer's config and gradients.
+fn agrees_with_itself(layer: &mut dyn Layer, examples: &[&[usize]], inputs: Inputs<'_>) {
+    config_survives(layer);
+    let parameters = build(layer, examples);
+    config_says_all(layer, &parameters, examples);
+    gradients_agree(layer, &parameters, examples, inputs);
 }
 
 /// Checks that a model with this layer cannot be built, and that the error says `part`.
@@ -53,8 +68,8 @@ pub fn refuses(layer: impl Layer, example: &[usize], part: &str) {
 /// The layer's output for ones, in training, at this step.
 pub fn call_in_training(layer: impl Layer, example: &[usize], step: i64) -> Tensor {
     let mut layer: Box<dyn Layer> = Box::new(layer);
-    let parameters = build(&mut *layer, example);
-    let (program, _) = program(&*layer, &parameters, example, false);
+    let parameters = build(&mut *layer, &[example]);
+    let (program, _) = program(&*layer, &parameters, &[example], false);
     let mut shape = vec![BATCH];
     shape.extend(example);
     let ones = Tensor::from_f32(&shape, vec![1.0; shape.iter().product()]).unwrap();
@@ -84,40 +99,51 @@ fn config_survives(layer: &dyn Layer) {
 }
 
 /// A layer made of the config has the same parameters and does the same.
-fn config_says_all(layer: &dyn Layer, parameters: &[Parameter], example: &[usize]) {
+fn config_says_all(layer: &dyn Layer, parameters: &[Parameter], examples: &[&[usize]]) {
     let class = layer.class_name();
     let again = LayerSpec::from_arguments(class, layer.config()).unwrap();
     let mut again = again.layer;
-    let others = build(&mut *again, example);
+    let others = build(&mut *again, examples);
     assert_eq!(format!("{others:?}"), format!("{parameters:?}"), "{class}");
     let text = |layer: &dyn Layer, parameters: &[Parameter]| {
-        let (program, _) = program(layer, parameters, example, false);
+        let (program, _) = program(layer, parameters, examples, false);
         program.to_string()
     };
     let (found, expected) = (text(&*again, &others), text(layer, parameters));
     assert_eq!(found, expected, "{class}");
 }
 
-fn build(layer: &mut dyn Layer, example: &[usize]) -> Vec<Parameter> {
+fn build(layer: &mut dyn Layer, examples: &[&[usize]]) -> Vec<Parameter> {
     let mut context = BuildContext::default();
-    layer
-        .build(&mut context, &[Shape::batch_of(example)])
-        .unwrap();
+    layer.build(&mut context, &batches_of(examples)).unwrap();
     context.into_parameters()
 }
 
-/// A program of the layer in training: outputs `y` and, where asked for, `sum y^2` and its gradients with respect to the
-/// input and each parameter. Inputs: x, seed, step, first example.
+fn batches_of(examples: &[&[usize]]) -> Vec<Shape> {
+    let shapes = examples.iter().map(|example| Shape::batch_of(example));
+    shapes.collect()
+}
+
+/// Inputs of a graph, f32 of these shapes.
+pub fn inputs_of(graph: &Graph, shapes: &[Shape]) -> Vec<Value> {
+    let places = shapes.iter().enumerate();
+    let input = |(place, shape): (usize, &Shape)| {
+        let name = format!("x{place}");
+        graph.input(&name, shape.clone(), DType::F32).unwrap()
+    };
+    places.map(input).collect()
+}
+
+/// A program of the layer in training: outputs `y` or, where asked for, `sum y^2` and its gradients with respect to each
+/// input and parameter. Inputs: those of the layer, seed, step, first example.
 fn program(
     layer: &dyn Layer,
     parameters: &[Parameter],
-    example: &[usize],
+    examples: &[&[usize]],
     differentiate: bool,
 ) -> (Program, Vec<String>) {
     let graph = Graph::new();
-    let x = graph
-        .input("x", Shape::batch_of(example), DType::F32)
-        .unwrap();
+    let xs = inputs_of(&graph, &batches_of(examples));
     let number = |name| graph.input(name, Shape::scalar(), DType::I64).unwrap();
     let random = RandomInputs {
         seed: number("seed"),
@@ -130,8 +156,9 @@ fn program(
         random: Some(&random),
         ..CallContext::new(&graph, "layer", parameters, &effects)
     };
-    let y = layer.call(&context, std::slice::from_ref(&x)).unwrap();
-    let inputs = [&x, &random.seed, &random.step, &random.first_example];
+    let y = layer.call(&context, &xs).unwrap();
+    let mut inputs: Vec<&Value> = xs.iter().collect();
+    inputs.extend([&random.seed, &random.step, &random.first_example]);
     if !differentiate {
         return (
             Program::new(&graph, &inputs, &[("y", &y)], &[]).unwrap(),
@@ -151,7 +178,7 @@ fn program(
                 .unwrap()
         })
         .collect();
-    let with_respect_to: Vec<&Value> = std::iter::once(&x).chain(&states).collect();
+    let with_respect_to: Vec<&Value> = xs.iter().chain(&states).collect();
     let slopes = gradients(&loss, &with_respect_to).unwrap();
     let mut outputs = vec![("loss", &loss)];
     outputs.extend(slopes.iter().map(|slope| ("slope", slope)));
@@ -167,22 +194,31 @@ fn numbers(shape: &[usize], start: usize) -> Array {
 fn gradients_agree(
     layer: &dyn Layer,
     parameters: &[Parameter],
-    example: &[usize],
+    examples: &[&[usize]],
     given: Inputs<'_>,
 ) {
-    let (program, names) = program(layer, parameters, example, true);
+    let (program, names) = program(layer, parameters, examples, true);
     let bindings = Bindings::batch(BATCH);
     let mut executor = ReferenceExecutor::new();
     for (index, (name, parameter)) in names.iter().zip(parameters).enumerate() {
         executor.set_state(name, numbers(&parameter.shape, 31 * (index + 1)));
     }
-    let mut shape = vec![BATCH];
-    shape.extend(example);
-    let number = |number: f64| Array::scalar(number, DType::I64);
-    let mut inputs = vec![given(&shape, 0), number(7.0), number(0.0), number(0.0)];
+    let mut inputs: Vec<Array> = examples
+        .iter()
+        .enumerate()
+        .map(|(place, example)| {
+            let mut input = given(&[&[BATCH], *example].concat(), 17 * place);
+            // No element is as large as one of another input: there extremes have no derivative.
+            for number in &mut input.data {
+                *number += 0.004 * place as f64;
+            }
+            input
+        })
+        .collect();
+    inputs.extend([7.0, 0.0, 0.0].map(|number| Array::scalar(number, DType::I64)));
     let output = |values: &[Array], place: usize| values[program.outputs()[place].node].clone();
     let values = executor.evaluate(&program, &bindings, &inputs).unwrap();
-    let slopes: Vec<Array> = (0..=names.len())
+    let slopes: Vec<Array> = (0..examples.len() + names.len())
         .map(|place| output(&values, place + 1))
         .collect();
     let step = 1e-5;
@@ -190,14 +226,14 @@ fn gradients_agree(
         let count = slope.data.len();
         for element in (0..count).step_by(count.div_ceil(12)) {
             let mut loss_at = |offset: f64| {
-                if place == 0 {
-                    let kept = inputs[0].data[element];
-                    inputs[0].data[element] = kept + offset;
+                if place < examples.len() {
+                    let kept = inputs[place].data[element];
+                    inputs[place].data[element] = kept + offset;
                     let values = executor.evaluate(&program, &bindings, &inputs).unwrap();
-                    inputs[0].data[element] = kept;
+                    inputs[place].data[element] = kept;
                     return output(&values, 0).data[0];
                 }
-                let name = &names[place - 1];
+                let name = &names[place - examples.len()];
                 let kept = executor.state(name).unwrap().clone();
                 let mut moved = kept.clone();
                 moved.data[element] += offset;
@@ -253,7 +289,7 @@ fn files_keep_it(layer: &dyn Layer, example: &[usize], inputs: Inputs<'_>) {
     let model = &mut trained(layer, example, inputs, 1);
     let x = batch_of(5, example, inputs);
     let predictions = model.predict(&x, PredictOptions::new()).unwrap();
-    let (config, weights) = (model.to_keras().unwrap(), model.weights().unwrap());
+    let (config, weights) = (model.to_keras(), model.weights().unwrap());
     let folder = tempfile::tempdir().unwrap();
     for extension in ["keras", "h5"] {
         let path = folder.path().join(format!("model.{extension}"));
@@ -261,7 +297,7 @@ fn files_keep_it(layer: &dyn Layer, example: &[usize], inputs: Inputs<'_>) {
         let mut again = Model::load(&path).unwrap();
         assert_eq!(again.warnings(), [] as [&str; 0], "{class}.{extension}");
         assert_eq!(again.weights().unwrap(), weights, "{class}.{extension}");
-        assert_eq!(again.to_keras().unwrap(), config, "{class}.{extension}");
+        assert_eq!(again.to_keras(), config, "{class}.{extension}");
         let found = again.predict(&x, PredictOptions::new()).unwrap();
         assert_eq!(found.dtype(), DType::F32);
         assert_eq!(found, predictions, "{class}.{extension}");

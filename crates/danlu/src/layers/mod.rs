@@ -59,6 +59,7 @@ mod identity;
 mod input;
 mod layer_normalization;
 mod leaky_relu;
+mod merging;
 mod normalization;
 mod padding;
 mod parameters;
@@ -86,8 +87,9 @@ use std::fmt::Debug;
 use danlu_graph::{Shape, Value};
 
 use crate::choice::Choice;
+use crate::model::{IntoSymbols, Symbol};
 use crate::regularizers::Regularizer;
-use crate::{Arguments, Config, Result};
+use crate::{Arguments, Config, Model, Result};
 
 pub use activation::Activation as ActivationLayer;
 pub use activity_regularization::ActivityRegularization;
@@ -114,6 +116,7 @@ pub use identity::Identity;
 pub use input::Input;
 pub use layer_normalization::LayerNormalization;
 pub use leaky_relu::LeakyReLU;
+pub use merging::{Add, Average, Concatenate, Dot, DotAxes, Maximum, Minimum, Multiply, Subtract};
 pub use normalization::Normalization;
 pub use padding::Padding;
 pub use parameters::ParameterOptions;
@@ -154,6 +157,19 @@ pub trait Layer: Send + Debug + 'static {
     /// An operation does not take these values.
     fn call(&self, context: &CallContext, inputs: &[Value]) -> Result<Value>;
 
+    /// As [`call`](Self::call), for a layer that has [several outputs](Self::outputs).
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    fn call_all(&self, context: &CallContext, inputs: &[Value]) -> Result<Vec<Value>> {
+        Ok(vec![self.call(context, inputs)?])
+    }
+
+    /// The number of outputs, 1 for nearly all.
+    fn outputs(&self) -> usize {
+        1
+    }
+
     /// The layer's own arguments, by Keras' names; not `name`, `trainable` and `dtype`, which every layer has.
     fn config(&self) -> Config;
 
@@ -164,6 +180,14 @@ pub trait Layer: Send + Debug + 'static {
     fn from_config(arguments: &mut Arguments) -> Result<Self>
     where
         Self: Sized;
+
+    /// The layer's result for these inputs, in a functional model: see [`Model::new`](crate::Model::new).
+    fn apply(self, inputs: impl IntoSymbols) -> Symbol
+    where
+        Self: Sized,
+    {
+        LayerSpec::from(self).apply(inputs)
+    }
 
     /// The same layer under this name, which must be unique in its model.
     fn name(self, name: &str) -> LayerSpec
@@ -191,6 +215,11 @@ pub trait Layer: Send + Debug + 'static {
 
     /// The shape of one example, for a layer that stands where a model's input comes in; `None` for every other.
     fn input_shape(&self) -> Option<&[usize]> {
+        None
+    }
+
+    /// The model that this layer is, where it is one.
+    fn as_model(&self) -> Option<&Model> {
         None
     }
 }

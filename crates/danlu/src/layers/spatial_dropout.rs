@@ -119,7 +119,7 @@ mod tests {
         model.add(SpatialDropout1D::new(0.5));
         model.add(Dense::new(1));
         model.build().unwrap();
-        let config = model.to_keras().unwrap();
+        let config = model.to_keras();
         let layers = config["config"]["layers"].as_array().unwrap();
         assert!(layers[1]["config"].get("trainable").is_none(), "{config}");
         assert_eq!(layers[2]["config"]["trainable"], true, "{config}");

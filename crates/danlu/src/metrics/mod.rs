@@ -239,24 +239,13 @@ impl Metric {
         }
     }
 
-    /// The keys in logs and history, for predictions of so many outputs (the size of their last axis): the name, or, of
-    /// several numbers, `name[0]`, `name[1]`, and so on.
-    pub fn names(&self, outputs: usize) -> Vec<String> {
-        let count = match &self.kind {
+    /// How many numbers it is, for predictions of so many outputs (the size of their last axis). Of several, the keys in logs
+    /// and history are `name[0]`, `name[1]`, and so on.
+    pub fn count(&self, outputs: usize) -> usize {
+        match &self.kind {
             Kind::Function(function) => function.count(outputs),
             Kind::Accuracy => 1,
-        };
-        match count {
-            1 => vec![self.name.clone()],
-            count => (0..count)
-                .map(|place| format!("{}[{place}]", self.name))
-                .collect(),
         }
-    }
-
-    /// Whether a key in logs and history is this metric's, or one of its numbers'.
-    pub(crate) fn has_key(&self, key: &str) -> bool {
-        is_key_of(key, &self.name)
     }
 
     /// Whether Keras counts such metrics where several have no name of their own: `precision`, `precision_1`.
@@ -267,6 +256,14 @@ impl Metric {
             }
             _ => false,
         }
+    }
+}
+
+/// The keys in logs of what has this name and so many numbers.
+pub(crate) fn keys(name: &str, count: usize) -> Vec<String> {
+    match count {
+        1 => vec![name.to_owned()],
+        count => (0..count).map(|place| format!("{name}[{place}]")).collect(),
     }
 }
 

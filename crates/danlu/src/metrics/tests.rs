@@ -68,7 +68,7 @@ fn assert_running(
             None => vec![result.as_f64().unwrap()],
         };
         let outputs = tensors[1].shape().last().copied().unwrap_or(1);
-        assert_eq!(metric.names(outputs).len(), expected.len(), "{name}");
+        assert_eq!(metric.count(outputs), expected.len(), "{name}");
         let found: Vec<f64> = (0..expected.len())
             .map(|place| metric.result_at(totals, place))
             .collect();
@@ -353,7 +353,7 @@ fn a_metric_of_one_s_own_is_known_by_its_name() {
         sums.iter().copied().fold(f64::MAX, f64::min),
     );
     assert_near("spread", &[found], &[most - least], 1e-5);
-    let mut again = Model::from_keras(&model.to_keras().unwrap()).unwrap();
+    let mut again = Model::from_keras(&model.to_keras()).unwrap();
     again
         .compile_from_config(&model.compile_config().unwrap())
         .unwrap();

@@ -1,8 +1,9 @@
 //! Building: shapes through the layers, parameters into the executor.
 
-use danlu_graph::{DType, Graph, Shape, Tensor};
+use danlu_graph::{DType, Dim, Graph, Shape, Tensor, Value};
 
-use super::{Model, Source};
+use super::Model;
+use super::forward::Calls;
 use crate::layers::{BuildContext, Effects};
 use crate::optimizers::{Optimizer, layout};
 use crate::{Error, Result};
@@ -13,8 +14,9 @@ impl Model {
     /// # Errors
     /// There is no layer, the shape of the input is not known, or a layer does not take its input.
     pub fn build(&mut self) -> Result<()> {
-        match self.input_shape() {
-            Some(shape) => self.build_for(&shape),
+        match self.input_shapes() {
+            Some(_) if self.built => Ok(()),
+            Some(shapes) => self.build_beside(&shapes, None),
             None if self.nodes.is_empty() => Err(Error::NotReady {
                 action: "build",
                 problem: "the model has no layer".to_owned(),
@@ -35,96 +37,124 @@ impl Model {
     ///
     /// [`Input`]: crate::layers::Input
     pub fn build_for(&mut self, example: &[usize]) -> Result<()> {
-        if self.built {
-            return self.check_example(example);
+        let examples = [example.to_vec()];
+        match self.built {
+            true => self.check_examples(&examples),
+            false => self.build_beside(&examples, None),
         }
-        self.build_beside(example, None)
     }
 
     /// Builds a model that is not built; there must be room for what this optimizer keeps as well.
     pub(crate) fn build_beside(
         &mut self,
-        example: &[usize],
+        examples: &[Vec<usize>],
         optimizer: Option<&dyn Optimizer>,
     ) -> Result<()> {
-        self.infer_shapes(example)?;
+        self.infer_shapes(examples)?;
         self.initialize_parameters(optimizer)?;
-        let outputs = self.outputs();
+        let sizes = self.output_sizes();
         if let Some(compiled) = &mut self.compiled {
-            compiled.prepare_running(outputs);
+            compiled.prepare_running(&sizes);
         }
         Ok(())
     }
 
-    /// Fails unless examples of this shape fit.
-    pub(crate) fn check_example(&self, example: &[usize]) -> Result<()> {
-        match self.input_shape() {
-            Some(shape) if shape != example => {
-                let squeezed = |shape: &[usize]| -> Vec<usize> {
-                    shape.iter().copied().filter(|&size| size != 1).collect()
-                };
-                let advice = if squeezed(&shape) == squeezed(example) {
-                    "they differ in axes of 1 alone: ArrayDataset::with_example_shape(shape) brings the data to the model's"
-                } else {
-                    "bring the data to the model's shape, or the model's Input to the data's"
-                };
-                Err(Error::mismatch(
-                    format!("the input of {}", self.name),
-                    format!("examples of shape {shape:?}"),
-                    format!("{example:?}"),
-                    advice,
-                ))
-            }
-            _ => Ok(()),
+    /// Fails unless inputs whose examples have these shapes fit.
+    pub(crate) fn check_examples(&self, examples: &[Vec<usize>]) -> Result<()> {
+        let Some(shapes) = self.input_shapes() else {
+            return Ok(());
+        };
+        if shapes.len() != examples.len() {
+            return Err(Error::mismatch(
+                format!("the inputs of {}", self.name),
+                format!("{}: {}", shapes.len(), self.input_names().join(", ")),
+                examples.len().to_string(),
+                "",
+            ));
         }
+        let squeezed = |shape: &[usize]| -> Vec<usize> {
+            shape.iter().copied().filter(|&size| size != 1).collect()
+        };
+        for (place, (shape, example)) in shapes.iter().zip(examples).enumerate() {
+            if shape == example {
+                continue;
+            }
+            let advice = if squeezed(shape) == squeezed(example) {
+                "they differ in axes of 1 alone: ArrayDataset::with_example_shape(shape) brings the data to the model's"
+            } else {
+                "bring the data to the model's shape, or the model's Input to the data's"
+            };
+            let subject = match shapes.len() {
+                1 => format!("the input of {}", self.name),
+                _ => format!("the input `{}` of {}", self.input_names()[place], self.name),
+            };
+            return Err(Error::mismatch(
+                subject,
+                format!("examples of shape {shape:?}"),
+                format!("{example:?}"),
+                advice,
+            ));
+        }
+        Ok(())
     }
 
     /// Builds the layers: their parameters are declared, but not made.
-    pub(super) fn infer_shapes(&mut self, example: &[usize]) -> Result<()> {
+    pub(super) fn infer_shapes(&mut self, examples: &[Vec<usize>]) -> Result<()> {
+        let shapes: Vec<Shape> = examples.iter().map(|one| Shape::batch_of(one)).collect();
+        self.infer_shapes_of(&shapes)
+    }
+
+    /// As [`infer_shapes`](Self::infer_shapes), for inputs of these shapes, the axis of examples among them.
+    pub(super) fn infer_shapes_of(&mut self, shapes: &[Shape]) -> Result<()> {
         if self.nodes.is_empty() {
             return self.build();
         }
-        self.check_example(example)?;
+        let examples: Option<Vec<Vec<usize>>> = shapes.iter().map(super::example).collect();
+        if let Some(examples) = examples {
+            self.check_examples(&examples)?;
+        }
         self.check_names()?;
         let graph = Graph::new();
-        let input = graph.input("x", Shape::batch_of(example), DType::F32)?;
-        let mut outputs: Vec<danlu_graph::Value> = Vec::new();
-        for index in 0..self.nodes.len() {
-            let values: Vec<_> = self.nodes[index]
-                .inputs
-                .iter()
-                .map(|source| match source {
-                    Source::Input(_) => input.clone(),
-                    Source::Layer(place) => outputs[*place].clone(),
-                })
-                .collect();
-            let shapes: Vec<Shape> = values.iter().map(|value| value.shape()).collect();
-            let node = &mut self.nodes[index];
-            let title = node.title();
-            let mut context = BuildContext::default();
-            node.layer
-                .build(&mut context, &shapes)
-                .map_err(|error| error.in_layer(&title))?;
-            node.parameters = context.into_parameters();
-            node.input_shape = shapes.into_iter().next();
-            let effects = Effects::default();
-            let output = self.call_node(&graph, index, &values, false, None, &effects)?;
-            if !output
-                .shape()
-                .dims()
-                .first()
-                .is_some_and(|dim| dim.is_batch())
-            {
-                return Err(Error::mismatch(
-                    title,
-                    "an output whose axis 0 is the examples",
-                    output.shape().to_string(),
-                    "",
-                ));
+        let names: Vec<String> = (0..shapes.len()).map(|place| format!("x{place}")).collect();
+        let inputs = names.iter().zip(shapes);
+        let inputs: Vec<Value> = inputs
+            .map(|(name, shape)| Ok(graph.input(name, shape.clone(), DType::F32)?))
+            .collect::<Result<_>>()?;
+        let mut outputs: Vec<Vec<Value>> = Vec::with_capacity(self.calls.len());
+        for index in 0..self.calls.len() {
+            let values = self.call_inputs(index, &inputs, &outputs);
+            let place = self.calls[index].node;
+            let title = self.nodes[place].title();
+            let first = !self.calls[..index].iter().any(|call| call.node == place);
+            if first {
+                let shapes: Vec<Shape> = values.iter().map(Value::shape).collect();
+                self.build_node(place, shapes)
+                    .map_err(|error| error.in_layer(&title))?;
             }
-            self.nodes[index].output_shape = Some(output.shape());
-            outputs.push(output);
+            let effects = Effects::default();
+            let results = self.make_call(&Calls::new(&graph, &effects), index, &values)?;
+            for result in &results {
+                if !result.shape().dims().first().is_some_and(Dim::is_batch) {
+                    return Err(Error::mismatch(
+                        title,
+                        "an output whose axis 0 is the examples",
+                        result.shape().to_string(),
+                        "",
+                    ));
+                }
+            }
+            self.calls[index].output_shapes = results.iter().map(Value::shape).collect();
+            outputs.push(results);
         }
+        Ok(())
+    }
+
+    fn build_node(&mut self, place: usize, inputs: Vec<Shape>) -> Result<()> {
+        let node = &mut self.nodes[place];
+        let mut context = BuildContext::default();
+        node.layer.build(&mut context, &inputs)?;
+        node.parameters = context.into_parameters();
+        node.input_shapes = inputs;
         Ok(())
     }
 

@@ -1,76 +1,157 @@
 //! The layers' operations in a graph.
 
-use danlu_graph::{Graph, Value};
+use danlu_graph::{DType, Graph, Shape, Value};
 
 use super::{Model, Source};
 use crate::layers::{CallContext, Effects, RandomInputs};
 use crate::{Error, Result};
 
+/// Calls of one layer draw their random numbers so far apart.
+const DRAWS_OF_A_CALL: u64 = 1 << 32;
+
+/// What the calls of a model's layers share.
+#[derive(Clone, Copy)]
+pub(crate) struct Calls<'a> {
+    pub graph: &'a Graph,
+    pub training: bool,
+    /// Whether training may change the layers at all.
+    pub trainable: bool,
+    pub random: Option<&'a RandomInputs>,
+    pub effects: &'a Effects,
+    /// The path of the model, where it is a layer of another; empty otherwise.
+    pub path: &'a str,
+    /// The number of the model's call.
+    pub number: u64,
+}
+
+impl<'a> Calls<'a> {
+    pub fn new(graph: &'a Graph, effects: &'a Effects) -> Calls<'a> {
+        Calls {
+            graph,
+            training: false,
+            trainable: true,
+            random: None,
+            effects,
+            path: "",
+            number: 0,
+        }
+    }
+}
+
 impl Model {
-    /// The model's output for this input: `(batch, ...)` to `(batch, ...)`.
+    /// Graph inputs for the model's: `x`, or the inputs' names, each `(batch, ...)`.
+    pub(crate) fn graph_inputs(&self, graph: &Graph) -> Result<Vec<Value>> {
+        let shapes = self.input_shapes().unwrap_or_default();
+        let names = self.input_names().into_iter();
+        names
+            .zip(shapes)
+            .map(|(name, shape)| Ok(graph.input(name, Shape::batch_of(&shape), DType::F32)?))
+            .collect()
+    }
+
+    /// The model's outputs for these inputs, each `(batch, ...)`.
     pub(crate) fn forward(
         &self,
         graph: &Graph,
-        input: &Value,
+        inputs: &[Value],
         training: bool,
         random: Option<&RandomInputs>,
-    ) -> Result<Value> {
-        self.forward_with(graph, input, training, random, &Effects::default())
+    ) -> Result<Vec<Value>> {
+        self.forward_with(graph, inputs, training, random, &Effects::default())
     }
 
     /// As [`forward`](Self::forward), with what the layers add to the loss and to the state.
     pub(crate) fn forward_with(
         &self,
         graph: &Graph,
-        input: &Value,
-        training: bool,
-        random: Option<&RandomInputs>,
-        effects: &Effects,
-    ) -> Result<Value> {
-        let mut outputs: Vec<Value> = Vec::with_capacity(self.nodes.len());
-        for (index, node) in self.nodes.iter().enumerate() {
-            let values: Vec<Value> = node
-                .inputs
-                .iter()
-                .map(|source| match source {
-                    Source::Input(_) => input.clone(),
-                    Source::Layer(place) => outputs[*place].clone(),
-                })
-                .collect();
-            outputs.push(self.call_node(graph, index, &values, training, random, effects)?);
-        }
-        outputs.pop().ok_or(Error::NotReady {
-            action: "the model",
-            problem: "it has no layer".to_owned(),
-            advice: "add some first".to_owned(),
-        })
-    }
-
-    pub(super) fn call_node(
-        &self,
-        graph: &Graph,
-        index: usize,
         inputs: &[Value],
         training: bool,
         random: Option<&RandomInputs>,
         effects: &Effects,
-    ) -> Result<Value> {
-        let node = &self.nodes[index];
-        let context = CallContext {
+    ) -> Result<Vec<Value>> {
+        let calls = Calls {
             training,
-            trainable: node.trainable,
             random,
-            ..CallContext::new(graph, &node.name, &node.parameters, effects)
+            ..Calls::new(graph, effects)
+        };
+        self.run_calls(&calls, inputs)
+    }
+
+    /// Makes all calls; gives the outputs.
+    pub(super) fn run_calls(&self, calls: &Calls<'_>, inputs: &[Value]) -> Result<Vec<Value>> {
+        let mut outputs: Vec<Vec<Value>> = Vec::with_capacity(self.calls.len());
+        for index in 0..self.calls.len() {
+            let values = self.call_inputs(index, inputs, &outputs);
+            outputs.push(self.make_call(calls, index, &values)?);
+        }
+        if self.outputs.is_empty() {
+            return Err(Error::NotReady {
+                action: "the model",
+                problem: "it has no layer".to_owned(),
+                advice: "add some first".to_owned(),
+            });
+        }
+        let value = |source: &Source| value(source, inputs, &outputs);
+        Ok(self.outputs.iter().map(value).collect())
+    }
+
+    /// The inputs of a call, of the model's inputs and the outputs of the calls before it.
+    pub(super) fn call_inputs(
+        &self,
+        index: usize,
+        inputs: &[Value],
+        outputs: &[Vec<Value>],
+    ) -> Vec<Value> {
+        let sources = self.calls[index].inputs.iter();
+        sources
+            .map(|source| value(source, inputs, outputs))
+            .collect()
+    }
+
+    pub(super) fn make_call(
+        &self,
+        calls: &Calls<'_>,
+        index: usize,
+        inputs: &[Value],
+    ) -> Result<Vec<Value>> {
+        let place = self.calls[index].node;
+        let before = &self.calls[..index];
+        let number = before.iter().filter(|call| call.node == place).count();
+        let node = &self.nodes[place];
+        let path = match calls.path.is_empty() {
+            true => node.name.clone(),
+            false => format!("{}/{}", calls.path, node.name),
+        };
+        // A call of a call of a model that is called again has a number of its own.
+        let uses = self.calls.iter().filter(|call| call.node == place).count();
+        let number = calls.number * uses as u64 + number as u64;
+        let context = CallContext {
+            training: self.calls[index].training.unwrap_or(calls.training),
+            trainable: calls.trainable && node.trainable,
+            random: calls.random,
+            number,
+            draws: (number * DRAWS_OF_A_CALL).into(),
+            ..CallContext::new(calls.graph, &path, &node.parameters, calls.effects)
         };
         let call = || {
-            let output = node.layer.call(&context, inputs)?;
+            let outputs = node.layer.call_all(&context, inputs)?;
             if let Some(regularizer) = &node.activity_regularizer {
-                context.add_activity(&regularizer.resolve()?, &output)?;
+                for output in &outputs {
+                    context.add_activity(&regularizer.resolve()?, output)?;
+                }
             }
-            Ok(output)
+            Ok(outputs)
         };
-        graph
+        calls
+            .graph
             .scope(&node.name, call)
             .map_err(|error: Error| error.in_layer(&node.title()))
+    }
+}
+
+fn value(source: &Source, inputs: &[Value], outputs: &[Vec<Value>]) -> Value {
+    match *source {
+        Source::Input(place) => inputs[place].clone(),
+        Source::Call { call, output } => outputs[call][output].clone(),
     }
 }

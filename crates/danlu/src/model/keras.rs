@@ -1,185 +1,138 @@
 //! A model as Keras' config, in both directions.
 
+mod compile;
+mod graph;
+
 use serde_json::{Value, json};
 
 use super::{Model, Node};
 use crate::layers::{LayerSpec, is_builtin};
-use crate::losses::Loss;
-use crate::metrics::Metric;
-use crate::{Config, Error, Result, optimizers};
+use crate::{Config, Error, Result};
 
 impl Model {
-    /// The model's architecture as Keras writes it: `{"module", "class_name": "Sequential", "config", ...}`.
-    ///
-    /// # Errors
-    /// The model is not a chain.
-    pub fn to_keras(&self) -> Result<Value> {
-        let layers: Vec<Value> = self.nodes.iter().map(layer_to_keras).collect();
-        let input_shape = self.input_shape().map(with_batch);
-        let mut config = json!({
-            "name": self.name,
-            "trainable": true,
-            "dtype": float32(),
-            "layers": layers,
-        });
+    /// The model's architecture as Keras writes it: `{"module", "class_name": "Sequential" or "Functional", "config", ...}`.
+    pub fn to_keras(&self) -> Value {
+        if !self.is_sequential() {
+            return json!({
+                "module": "keras.src.models.functional",
+                "class_name": "Functional",
+                "config": self.keras_config(),
+                "registered_name": "Functional",
+                "build_config": { "input_shape": null },
+            });
+        }
         let mut model = json!({
             "module": "keras",
             "class_name": "Sequential",
-            "config": null,
+            "config": self.keras_config(),
             "registered_name": null,
         });
-        if let Some(shape) = input_shape.filter(|_| self.built) {
-            config["build_input_shape"] = shape.clone();
+        if let Some(shape) = self.built_shape() {
             model["build_config"] = json!({ "input_shape": shape });
         }
-        model["config"] = config;
-        Ok(model)
+        model
     }
 
-    /// Optimizer, loss and metrics as Keras' `compile_config`; `None` where the model is not compiled.
-    pub fn compile_config(&self) -> Option<Value> {
-        let compiled = self.compiled.as_ref()?;
-        let metrics = |metrics: &[Metric]| match metrics {
-            [] => Value::Null,
-            metrics => metrics.iter().map(Metric::to_json).collect(),
-        };
-        Some(json!({
-            "optimizer": optimizers::to_json(&*compiled.optimizer, compiled.learning_rate),
-            "loss": compiled.loss.to_json(),
-            "loss_weights": null,
-            "metrics": metrics(&compiled.metrics),
-            "weighted_metrics": metrics(&compiled.weighted_metrics),
-            "run_eagerly": false,
-            "steps_per_execution": 1,
-            "jit_compile": false,
-        }))
+    /// The shape that a chain was built for.
+    fn built_shape(&self) -> Option<Value> {
+        let known = self
+            .nodes
+            .first()
+            .is_some_and(|first| !first.input_shapes.is_empty());
+        self.input_shape().map(with_batch).filter(|_| known)
     }
 
-    /// A model, not built, of Keras' config of a Sequential.
+    /// The model's own arguments, its layers among them.
+    pub(super) fn keras_config(&self) -> Config {
+        let mut config = Config::new();
+        config.insert("name".to_owned(), json!(self.name));
+        config.insert("trainable".to_owned(), json!(true));
+        if !self.is_sequential() {
+            self.add_graph(&mut config);
+            return config;
+        }
+        config.insert("dtype".to_owned(), float32());
+        let layers: Vec<Value> = self.nodes.iter().map(layer_to_keras).collect();
+        config.insert("layers".to_owned(), Value::Array(layers));
+        if let Some(shape) = self.built_shape() {
+            config.insert("build_input_shape".to_owned(), shape);
+        }
+        config
+    }
+
+    /// A model, not built, of Keras' config of a Sequential or a Functional.
     ///
     /// # Errors
-    /// It is not one, or it has a layer or an argument that is not supported; the error names both.
+    /// It is neither, or it has a layer or an argument that is not supported; the error names both.
     pub fn from_keras(model: &Value) -> Result<Model> {
-        let class = model
-            .get("class_name")
-            .and_then(Value::as_str)
-            .unwrap_or("nothing");
-        if class != "Sequential" {
-            return Err(Error::unsupported(
+        match model.get("class_name").and_then(Value::as_str) {
+            Some("Sequential") => chain_from_keras(model),
+            Some("Functional" | "Model") => graph::from_keras(model),
+            class => Err(Error::unsupported(
                 "the model's config",
-                format!("a model of class {class}"),
-                "models of class Sequential can be read",
-            ));
+                format!("a model of class {}", class.unwrap_or("nothing")),
+                "models of class Sequential and Functional can be read",
+            )),
         }
-        let damaged = |what: &str, received: Option<&Value>| {
-            let received =
-                received.map_or("nothing".to_owned(), |value| shorten(&value.to_string()));
-            Error::mismatch(
-                "the model's config",
-                what,
-                received,
-                "the file is damaged, or not Keras'",
-            )
-        };
-        let config = model.get("config");
-        // Keras 2 wrote the list of layers itself as the config.
-        let layers =
-            config.and_then(|config| config.get("layers").or(config.as_array().and(Some(config))));
-        let Some(layers) = layers.and_then(Value::as_array) else {
-            return Err(damaged("a list of layers", config));
-        };
-        let name = config
-            .and_then(|config| config.get("name"))
-            .and_then(Value::as_str);
-        let mut result = Model::empty(name.unwrap_or("sequential"));
-        for layer in layers {
-            let class = layer.get("class_name").and_then(Value::as_str);
-            let class = class.ok_or_else(|| damaged("a layer with a class_name", Some(layer)))?;
-            let arguments = match layer.get("config") {
-                Some(Value::Object(arguments)) => arguments.clone(),
-                other => return Err(damaged("a layer's config", other)),
-            };
-            let mut spec = LayerSpec::from_file(class, arguments)
-                .map_err(|error| in_file(error, layer, class))?;
-            let built = layer
-                .get("build_config")
-                .and_then(|build| build.get("input_shape"));
-            spec.built_with = built.and_then(without_batch).or(spec.built_with);
-            result.append(spec);
-        }
-        if let Some(first) = result.nodes.first_mut() {
-            let build = model
-                .get("build_config")
-                .and_then(|build| build.get("input_shape"));
-            let own = config.and_then(|config| config.get("build_input_shape"));
-            let shape = build.or(own).and_then(without_batch);
-            first.built_with = shape.or(first.built_with.take());
-        }
-        Ok(result)
-    }
-
-    /// Compiles with Keras' `compile_config`; where it has neither an optimizer nor a loss nothing happens.
-    ///
-    /// # Errors
-    /// It holds something that is not supported, or only one of the two.
-    pub fn compile_from_config(&mut self, config: &Value) -> Result<()> {
-        let given = |name: &str| config.get(name).filter(|value| !value.is_null());
-        let (optimizer, loss) = match (given("optimizer"), given("loss")) {
-            (Some(optimizer), Some(loss)) => (optimizer, loss),
-            (None, None) => return Ok(()),
-            (Some(_), None) => {
-                let advice = "compile with a loss";
-                return Err(Error::unsupported(
-                    "compile",
-                    "a model without a loss",
-                    advice,
-                ));
-            }
-            // Keras writes this where the same model was saved as `.h5` before; it then trains on with RMSprop.
-            (None, Some(_)) => {
-                let advice =
-                    "compile with an optimizer, or save from Keras as `.keras` before `.h5`";
-                let feature = "a model with a loss and without an optimizer";
-                return Err(Error::unsupported("compile", feature, advice));
-            }
-        };
-        let optimizer = optimizers::from_json(optimizer)?;
-        let loss = Loss::from_json(only(loss))?;
-        if config
-            .get("loss_weights")
-            .is_some_and(|weights| !weights.is_null())
-        {
-            return Err(Error::unsupported(
-                "compile",
-                "`loss_weights`",
-                "compile without them",
-            ));
-        }
-        let metrics = |name: &str| -> Result<Vec<Metric>> {
-            match config.get(name) {
-                None | Some(Value::Null) => Ok(Vec::new()),
-                Some(Value::Array(metrics)) => {
-                    // One list for each output, of which there is one.
-                    let metrics = match metrics.as_slice() {
-                        [Value::Array(inner)] => inner,
-                        _ => metrics,
-                    };
-                    metrics.iter().map(Metric::from_json).collect()
-                }
-                Some(other) => Ok(vec![Metric::from_json(other)?]),
-            }
-        };
-        let (metrics, weighted) = (metrics("metrics")?, metrics("weighted_metrics")?);
-        self.compile_with(optimizer, loss, metrics, weighted)
     }
 }
 
-/// The only entry of a list, or the value itself.
-fn only(value: &Value) -> &Value {
-    match value.as_array().map(Vec::as_slice) {
-        Some([only]) => only,
-        _ => value,
+fn damaged(what: &str, received: Option<&Value>) -> Error {
+    let received = received.map_or("nothing".to_owned(), |value| shorten(&value.to_string()));
+    Error::mismatch(
+        "the model's config",
+        what,
+        received,
+        "the file is damaged, or not Keras'",
+    )
+}
+
+fn chain_from_keras(model: &Value) -> Result<Model> {
+    let config = model.get("config");
+    // Keras 2 wrote the list of layers itself as the config.
+    let layers =
+        config.and_then(|config| config.get("layers").or(config.as_array().and(Some(config))));
+    let Some(layers) = layers.and_then(Value::as_array) else {
+        return Err(damaged("a list of layers", config));
+    };
+    let name = config
+        .and_then(|config| config.get("name"))
+        .and_then(Value::as_str);
+    let mut result = Model::empty(name.unwrap_or("sequential"));
+    for layer in layers {
+        result.append(layer_from_keras(layer)?);
     }
+    if let Some(first) = result.nodes.first_mut() {
+        let build = model
+            .get("build_config")
+            .and_then(|build| build.get("input_shape"));
+        let own = config.and_then(|config| config.get("build_input_shape"));
+        let shape = build.or(own).and_then(without_batch);
+        first.built_with = shape.or(first.built_with.take());
+    }
+    Ok(result)
+}
+
+/// A layer, or a model that is one.
+fn layer_from_keras(layer: &Value) -> Result<LayerSpec> {
+    let class = layer.get("class_name").and_then(Value::as_str);
+    let class = class.ok_or_else(|| damaged("a layer with a class_name", Some(layer)))?;
+    if let "Sequential" | "Functional" | "Model" = class {
+        let trainable = layer.pointer("/config/trainable").and_then(Value::as_bool);
+        let model = Model::from_keras(layer)?;
+        return Ok(LayerSpec::from(model).trainable(trainable.unwrap_or(true)));
+    }
+    let arguments = match layer.get("config") {
+        Some(Value::Object(arguments)) => arguments.clone(),
+        other => return Err(damaged("a layer's config", other)),
+    };
+    let mut spec =
+        LayerSpec::from_file(class, arguments).map_err(|error| in_file(error, layer, class))?;
+    let built = layer
+        .get("build_config")
+        .and_then(|build| build.get("input_shape"));
+    spec.built_with = built.and_then(without_batch).or(spec.built_with);
+    Ok(spec)
 }
 
 fn in_file(error: Error, layer: &Value, class: &str) -> Error {
@@ -194,6 +147,12 @@ fn in_file(error: Error, layer: &Value, class: &str) -> Error {
 }
 
 fn layer_to_keras(node: &Node) -> Value {
+    if let Some(model) = node.layer.as_model() {
+        let mut value = model.to_keras();
+        value["config"]["name"] = json!(node.name);
+        value["config"]["trainable"] = json!(node.trainable);
+        return value;
+    }
     let class = node.layer.class_name();
     let builtin = is_builtin(class);
     let mut config = Config::new();
@@ -216,15 +175,13 @@ fn layer_to_keras(node: &Node) -> Value {
         "config": config,
         "registered_name": if builtin { Value::Null } else { Value::from(registered) },
     });
-    if let Some(shape) = node
-        .input_shape
-        .as_ref()
-        .filter(|_| !node.parameters.is_empty())
-    {
-        let sizes = danlu_graph::Shape::from(shape.dims()[1..].to_vec()).as_fixed();
-        if let Some(sizes) = sizes {
-            layer["build_config"] = json!({ "input_shape": with_batch(sizes) });
-        }
+    let sizes: Option<Vec<Vec<usize>>> = node.input_shapes.iter().map(super::example).collect();
+    if let Some(mut shapes) = sizes.filter(|_| !node.parameters.is_empty()) {
+        let shape = match shapes.len() {
+            1 => with_batch(shapes.swap_remove(0)),
+            _ => shapes.into_iter().map(with_batch).collect(),
+        };
+        layer["build_config"] = json!({ "input_shape": shape });
     }
     layer
 }
@@ -283,11 +240,11 @@ mod tests {
         model
             .compile(optimizer, SparseCategoricalCrossentropy::new(), metrics)
             .unwrap();
-        let config = model.to_keras().unwrap();
+        let config = model.to_keras();
         let compile = model.compile_config().unwrap();
         let mut again = Model::from_keras(&config).unwrap();
         again.compile_from_config(&compile).unwrap();
-        assert_eq!(again.to_keras().unwrap(), config);
+        assert_eq!(again.to_keras(), config);
         assert_eq!(again.compile_config().unwrap(), compile);
     }
 

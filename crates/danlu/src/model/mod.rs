@@ -1,15 +1,18 @@
-//! Models: graphs of layers. A [`Sequential`] is a chain; everything else works on the graph.
+//! Models: graphs of layers. A [`Sequential`] is a chain, and [`Model::new`] makes any graph of [`Symbol`]s; everything else
+//! works on the graph.
 
 mod build;
 mod forward;
+mod functional;
 mod keras;
+mod nested;
 mod saving;
 mod sequential;
 mod summary;
 mod weights;
 
 use danlu_graph::operations::{Operation, UnaryKind};
-use danlu_graph::{DType, Executor, Graph, Shape};
+use danlu_graph::{Executor, Graph, Shape};
 
 use crate::activations::Activation;
 use crate::choice::Choice;
@@ -18,6 +21,7 @@ use crate::regularizers::Regularizer;
 use crate::training::{Compiled, PlanCache};
 use crate::{Config, Error, Result};
 
+pub use functional::{IntoSymbols, SharedLayer, Symbol};
 pub use saving::LoadOptions;
 pub use sequential::Sequential;
 
@@ -26,21 +30,37 @@ pub use sequential::Sequential;
 pub(crate) enum Source {
     /// The model's input of this number.
     Input(usize),
-    /// The output of this layer.
-    Layer(usize),
+    /// An output of a call.
+    Call {
+        /// Its place among the model's calls.
+        call: usize,
+        /// Which of the layer's outputs.
+        output: usize,
+    },
 }
 
-/// A layer in its place.
+/// One use of a layer: a layer that stands in several places of a model has several.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    /// The layer's place among the model's nodes.
+    pub node: usize,
+    pub inputs: Vec<Source>,
+    /// Whether the layer does what it does in training, where that is not the model's choice.
+    pub training: Option<bool>,
+    /// The shapes of its outputs, once the model is built.
+    pub output_shapes: Vec<Shape>,
+}
+
+/// A layer of a model, with what it has there.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub layer: Box<dyn Layer>,
     pub name: String,
     pub trainable: bool,
     pub activity_regularizer: Option<Choice<Regularizer>>,
-    pub inputs: Vec<Source>,
     pub parameters: Vec<Parameter>,
-    pub input_shape: Option<Shape>,
-    pub output_shape: Option<Shape>,
+    /// The shapes of the inputs that it was built for; empty before.
+    pub input_shapes: Vec<Shape>,
     /// The input's shape as a file says, without the axis of examples.
     pub built_with: Option<Vec<usize>>,
     /// Whether its parameters are in the executor.
@@ -64,7 +84,15 @@ impl Node {
 /// A graph of layers with its parameters, and, once compiled, an optimizer, a loss and metrics.
 pub struct Model {
     pub(crate) name: String,
+    /// The layers, each once, in Keras' order.
     pub(crate) nodes: Vec<Node>,
+    /// The layers' uses, in an order in which they can be made.
+    pub(crate) calls: Vec<Call>,
+    /// The names of the inputs, in order; `None` for a chain, which has one.
+    pub(crate) inputs: Option<Vec<String>>,
+    pub(crate) outputs: Vec<Source>,
+    /// The names of the outputs, where they have others than their layers'.
+    pub(crate) output_keys: Option<Vec<String>>,
     pub(crate) seed: u64,
     pub(crate) executor: Option<Box<dyn Executor>>,
     pub(crate) built: bool,
@@ -80,6 +108,10 @@ impl Model {
         Model {
             name: name.to_owned(),
             nodes: Vec::new(),
+            calls: Vec::new(),
+            inputs: None,
+            outputs: Vec::new(),
+            output_keys: None,
             seed: 0,
             executor: None,
             built: false,
@@ -120,10 +152,24 @@ impl Model {
         // Parameters that are there stay; plans and the optimizer's state belong to the model as it was.
         self.plans.clear(self.executor.as_deref_mut());
         self.remove_optimizer_state();
-        let inputs = match self.nodes.len() {
+        let input = match self.calls.len() {
             0 => Source::Input(0),
-            count => Source::Layer(count - 1),
+            count => Source::Call {
+                call: count - 1,
+                output: 0,
+            },
         };
+        let node = self.add_node(spec);
+        self.add_call(node, vec![input]);
+        self.outputs = vec![Source::Call {
+            call: self.calls.len() - 1,
+            output: 0,
+        }];
+        self.built = false;
+    }
+
+    /// Adds a layer that is not called yet, and gives its place.
+    fn add_node(&mut self, spec: LayerSpec) -> usize {
         let name = match spec.name {
             Some(name) => name,
             None => self.free_name(&crate::config::snake_case(spec.layer.class_name())),
@@ -133,14 +179,23 @@ impl Model {
             name,
             trainable: spec.trainable,
             activity_regularizer: spec.activity_regularizer,
-            inputs: vec![inputs],
             parameters: Vec::new(),
-            input_shape: None,
-            output_shape: None,
+            input_shapes: Vec::new(),
             built_with: spec.built_with,
             has_state: false,
         });
-        self.built = false;
+        self.nodes.len() - 1
+    }
+
+    /// Adds a use of a layer, and gives its place.
+    fn add_call(&mut self, node: usize, inputs: Vec<Source>) -> usize {
+        self.calls.push(Call {
+            node,
+            inputs,
+            training: None,
+            output_shapes: Vec::new(),
+        });
+        self.calls.len() - 1
     }
 
     /// `dense`, or the first of `dense_1`, `dense_2`, ... that no layer has.
@@ -222,35 +277,89 @@ impl Model {
         &mut self.metadata
     }
 
-    /// The shape of one example, without the axis of examples, where it is known.
+    /// The shape of one example of the first input, without the axis of examples, where it is known.
     pub fn input_shape(&self) -> Option<Vec<usize>> {
-        let first = self.nodes.first()?;
-        if let Some(shape) = first.layer.input_shape() {
-            return Some(shape.to_vec());
-        }
-        if let Some(shape) = &first.input_shape {
-            return Shape::from(shape.dims()[1..].to_vec()).as_fixed();
-        }
-        first.built_with.clone()
+        self.input_shapes()?.into_iter().next()
     }
 
-    /// The shape of one output, without the axis of examples; `None` before [`build`](Self::build).
+    /// The shape of one example of each input, without the axis of examples, where they are known.
+    pub fn input_shapes(&self) -> Option<Vec<Vec<usize>>> {
+        let Some(inputs) = &self.inputs else {
+            let first = self.nodes.first()?;
+            if let Some(shape) = first.layer.input_shape() {
+                return Some(vec![shape.to_vec()]);
+            }
+            return match first.input_shapes.first() {
+                Some(shape) => Some(vec![example(shape)?]),
+                None => Some(vec![first.built_with.clone()?]),
+            };
+        };
+        inputs
+            .iter()
+            .map(|name| Some(self.layer(name)?.input_shape()?.to_vec()))
+            .collect()
+    }
+
+    /// The names of the inputs: those of the Input layers; `x` for a chain.
+    pub fn input_names(&self) -> Vec<&str> {
+        match &self.inputs {
+            Some(inputs) => inputs.iter().map(String::as_str).collect(),
+            None => vec!["x"],
+        }
+    }
+
+    /// The shape of the first output of one example, without the axis of examples; `None` before [`build`](Self::build).
     pub fn output_shape(&self) -> Option<Vec<usize>> {
-        let shape = self.nodes.last()?.output_shape.as_ref()?;
-        Shape::from(shape.dims()[1..].to_vec()).as_fixed()
+        self.output_shapes()?.into_iter().next()
     }
 
-    /// The activation that made the model's output, where one did: softmax and sigmoid give probabilities.
+    /// The shape of each output of one example, without the axis of examples; `None` before [`build`](Self::build).
+    pub fn output_shapes(&self) -> Option<Vec<Vec<usize>>> {
+        let shape = |source: &Source| match source {
+            Source::Input(place) => self.input_shapes()?.get(*place).cloned(),
+            Source::Call { call, output } => example(self.calls[*call].output_shapes.get(*output)?),
+        };
+        match self.outputs.is_empty() {
+            true => None,
+            false => self.outputs.iter().map(shape).collect(),
+        }
+    }
+
+    /// The names of the outputs: those of the layers that give them, or those that were given to [`Model::new`].
+    pub fn output_names(&self) -> Vec<String> {
+        if let Some(keys) = &self.output_keys {
+            return keys.clone();
+        }
+        let name = |source: &Source| match source {
+            Source::Input(place) => self.input_names()[*place].to_owned(),
+            Source::Call { call, .. } => self.nodes[self.calls[*call].node].name.clone(),
+        };
+        self.outputs.iter().map(name).collect()
+    }
+
+    /// The name of the layer that gives a value; empty for one that no layer gives.
+    pub(crate) fn layer_of(&self, source: &Source) -> &str {
+        match source {
+            Source::Input(_) => "",
+            Source::Call { call, .. } => &self.nodes[self.calls[*call].node].name,
+        }
+    }
+
+    /// Whether the layers stand one after the other.
+    pub fn is_sequential(&self) -> bool {
+        self.inputs.is_none()
+    }
+
+    /// The activation that made the model's first output, where one did: softmax and sigmoid give probabilities.
     ///
     /// # Errors
     /// The model is not built.
     pub fn output_activation(&self) -> Result<Option<Activation>> {
         self.require_built("output_activation")?;
         let graph = Graph::new();
-        let example = self.input_shape().unwrap_or_default();
-        let input = graph.input("x", Shape::batch_of(&example), DType::F32)?;
-        let output = self.forward(&graph, &input, false, None)?;
-        Ok(match output.operation() {
+        let inputs = self.graph_inputs(&graph)?;
+        let outputs = self.forward(&graph, &inputs, false, None)?;
+        Ok(match outputs[0].operation() {
             Operation::Softmax(_) => Some(Activation::Softmax),
             Operation::Unary(unary) => match unary.kind {
                 UnaryKind::Sigmoid => Some(Activation::Sigmoid),
@@ -312,6 +421,11 @@ impl Model {
         names.extend(self.optimizer_state_names());
         names
     }
+}
+
+/// The shape of one example, where no size is open.
+fn example(shape: &Shape) -> Option<Vec<usize>> {
+    Shape::from(shape.dims()[1..].to_vec()).as_fixed()
 }
 
 impl std::fmt::Debug for Model {

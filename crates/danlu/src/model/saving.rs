@@ -5,7 +5,7 @@ use std::path::Path;
 use danlu_graph::{DType, Tensor};
 use serde_json::Value;
 
-use super::Model;
+use super::{Model, Node};
 use crate::files::{self, LayerWeights, ModelFile, short_name};
 use crate::{Error, Result, optimizers};
 
@@ -113,15 +113,21 @@ impl Model {
         self.require_built("save")?;
         let mut layers = Vec::new();
         for node in &self.nodes {
-            if node.layer.input_shape().is_some() {
+            if self.is_sequential() && node.layer.input_shape().is_some() {
                 continue;
             }
             let names = node
                 .parameters
                 .iter()
                 .map(|parameter| parameter.name.clone());
+            let trainable = node.parameters.iter();
+            let trainable = trainable.map(|parameter| parameter.trainable && node.trainable);
             layers.push(LayerWeights {
                 name: node.name.clone(),
+                trainable: match node.layer.as_model() {
+                    Some(_) => trainable.collect(),
+                    None => Vec::new(),
+                },
                 weights: names.zip(self.layer_weights(&node.name)?).collect(),
             });
         }
@@ -136,7 +142,7 @@ impl Model {
             })
             .collect();
         Ok(ModelFile {
-            config: self.to_keras()?,
+            config: self.to_keras(),
             compile_config: self.compile_config(),
             layers,
             optimizer: (!optimizer.is_empty()).then_some(optimizer),
@@ -158,11 +164,11 @@ impl Model {
         if let Some(Value::Object(metadata)) = file.danlu {
             model.metadata = metadata;
         }
-        match model.input_shape() {
+        match model.input_shapes() {
             None if file.layers.iter().all(|layer| layer.weights.is_empty()) => return Ok(model),
             None => model.build()?,
-            Some(example) => {
-                model.infer_shapes(&example)?;
+            Some(examples) => {
+                model.infer_shapes(&examples)?;
                 let weights = model.checked_weights(file.layers)?;
                 model.create_parameters(weights)?;
             }
@@ -235,16 +241,14 @@ impl Model {
         let mut all = Vec::new();
         for (&place, layer) in own.iter().zip(received) {
             let node = &self.nodes[place];
+            let order = node.file_order(&layer);
             let describe = |shape: &[usize], name: &str| format!("{name} {shape:?}");
-            let expected: Vec<String> = node
-                .parameters
-                .iter()
-                .map(|p| describe(&p.shape, &p.name))
-                .collect();
-            let shapes: Vec<&[usize]> =
-                node.parameters.iter().map(|p| p.shape.as_slice()).collect();
+            let parameters = || order.iter().map(|&place| &node.parameters[place]);
+            let shapes: Vec<&[usize]> = parameters().map(|p| p.shape.as_slice()).collect();
             let given: Vec<&[usize]> = layer.weights.iter().map(|(_, w)| w.shape()).collect();
             if shapes != given {
+                let expected: Vec<String> =
+                    parameters().map(|p| describe(&p.shape, &p.name)).collect();
                 let weights = layer.weights.iter();
                 let received: Vec<String> = weights
                     .map(|(name, w)| describe(w.shape(), short_name(name)))
@@ -256,11 +260,33 @@ impl Model {
                     "the weights are those of another model",
                 ));
             }
-            for (parameter, (_, weight)) in node.parameters.iter().zip(layer.weights) {
-                all.push(converted(weight, parameter.dtype)?);
+            let mut own: Vec<(usize, Tensor)> = Vec::new();
+            for (&place, (_, weight)) in order.iter().zip(layer.weights) {
+                own.push((place, converted(weight, node.parameters[place].dtype)?));
             }
+            own.sort_by_key(|(place, _)| *place);
+            all.extend(own.into_iter().map(|(_, weight)| weight));
         }
         Ok(all)
+    }
+}
+
+impl Node {
+    /// The places of the parameters in the order in which a file has them.
+    fn file_order(&self, layer: &LayerWeights) -> Vec<usize> {
+        let places = 0..self.parameters.len();
+        let by_layer = layer
+            .weights
+            .iter()
+            .any(|(name, _)| name.starts_with("layers/"));
+        if self.layer.as_model().is_none() || by_layer {
+            return places.collect();
+        }
+        // A `.h5` has what is trained first.
+        let trained = |&place: &usize| self.trainable && self.parameters[place].trainable;
+        let (mut order, rest): (Vec<usize>, Vec<usize>) = places.partition(trained);
+        order.extend(rest);
+        order
     }
 }
 

@@ -2,25 +2,40 @@
 
 use std::fmt::Write as _;
 
-use danlu_graph::{DType, Dim};
+use danlu_graph::{DType, Dim, Shape};
 
-use super::{Model, Node};
+use super::{Call, Model, Source};
 use crate::optimizers::{StateSpec, layout};
 
-/// The widths of Keras' columns on a terminal of 76 characters.
-const WIDTHS: [usize; 3] = [31, 22, 13];
+/// Titles and widths of Keras' columns on a terminal of 76 characters, and whether they are aligned to the right.
+const COLUMNS: [(&str, usize, bool); 3] = [
+    ("Layer (type)", 31, false),
+    ("Output Shape", 22, false),
+    ("Param #", 13, true),
+];
+/// As [`COLUMNS`], for a model that is more than a chain.
+const GRAPH_COLUMNS: [(&str, usize, bool); 4] = [
+    ("Layer (type)", 19, false),
+    ("Output Shape", 17, false),
+    ("Param #", 10, true),
+    ("Connected to", 17, false),
+];
 
 impl Model {
-    /// The layers with their output shapes and numbers of parameters, as Keras' `summary` prints them; optimizer parameters
-    /// are counted once they exist.
+    /// The layers with their output shapes and numbers of parameters, and, where the model is more than a chain, what they are
+    /// connected to (`layer[call][output]`), as Keras' `summary` prints them; optimizer parameters are counted once they
+    /// exist.
     pub fn summary(&self) -> String {
-        let rows: Vec<[String; 3]> = self
-            .nodes
-            .iter()
-            .filter(|node| node.layer.input_shape().is_none())
-            .map(row)
-            .collect();
-        let mut widths = WIDTHS;
+        let branches = self.has_branches();
+        let columns = match branches {
+            true => GRAPH_COLUMNS.as_slice(),
+            false => COLUMNS.as_slice(),
+        };
+        let shown = (0..self.nodes.len()).filter(|&place| {
+            !self.is_sequential() || self.nodes[place].layer.input_shape().is_none()
+        });
+        let rows: Vec<Vec<String>> = shown.map(|place| self.row(place, branches)).collect();
+        let mut widths: Vec<usize> = columns.iter().map(|column| column.1).collect();
         // Keras wraps cells at spaces, as here, and cuts longer words, which we do not.
         for row in &rows {
             for (width, cell) in widths.iter_mut().zip(row) {
@@ -29,37 +44,89 @@ impl Model {
             }
         }
         let line = |[left, middle, right]: [char; 3], dash: char| {
-            let parts = widths.map(|width| dash.to_string().repeat(width + 2));
+            let parts = widths
+                .iter()
+                .map(|width| dash.to_string().repeat(width + 2));
+            let parts: Vec<String> = parts.collect();
             format!("{left}{}{right}\n", parts.join(&middle.to_string()))
         };
-        let cells = |bar: char, cells: [&str; 3]| {
-            let [first, second, third] = widths;
-            format!(
-                "{bar} {:first$} {bar} {:second$} {bar} {:>third$} {bar}\n",
-                cells[0], cells[1], cells[2]
-            )
+        let cells = |bar: char, cells: &[&str]| {
+            let mut text = bar.to_string();
+            for ((cell, &width), column) in cells.iter().zip(&widths).zip(columns) {
+                // Writing to a String cannot fail.
+                let _ = match column.2 {
+                    true => write!(text, " {cell:>width$} {bar}"),
+                    false => write!(text, " {cell:width$} {bar}"),
+                };
+            }
+            text + "\n"
         };
         let mut text = format!("Model: \"{}\"\n", self.name);
         text += &line(['┏', '┳', '┓'], '━');
-        text += &cells('┃', ["Layer (type)", "Output Shape", "Param #"]);
+        let titles: Vec<&str> = columns.iter().map(|column| column.0).collect();
+        text += &cells('┃', &titles);
         text += &line(['┡', '╇', '┩'], '━');
         for (index, row) in rows.iter().enumerate() {
             if index > 0 {
                 text += &line(['├', '┼', '┤'], '─');
             }
-            let columns: Vec<Vec<String>> = row
+            let parts: Vec<Vec<String>> = row
                 .iter()
-                .zip(widths)
-                .map(|(cell, width)| wrapped(cell, width))
+                .zip(&widths)
+                .map(|(cell, &width)| wrapped(cell, width))
                 .collect();
-            for place in 0..columns.iter().map(Vec::len).fold(0, usize::max) {
-                let part = |column: usize| columns[column].get(place).map_or("", String::as_str);
-                text += &cells('│', [part(0), part(1), part(2)]);
+            for place in 0..parts.iter().map(Vec::len).fold(0, usize::max) {
+                let part = |lines: &Vec<String>| lines.get(place).cloned().unwrap_or_default();
+                let line: Vec<String> = parts.iter().map(part).collect();
+                let line: Vec<&str> = line.iter().map(String::as_str).collect();
+                text += &cells('│', &line);
             }
         }
         text += &line(['└', '┴', '┘'], '─');
         self.totals(&mut text);
         text
+    }
+
+    /// Whether the model is more than layers one after the other.
+    fn has_branches(&self) -> bool {
+        let chained = |(place, call): (usize, &Call)| match call.inputs.as_slice() {
+            [Source::Input(_)] => place == 0,
+            [Source::Call { call, output: 0 }] => call + 1 == place,
+            _ => false,
+        };
+        let chain = self.calls.iter().enumerate().all(chained);
+        !(chain && self.calls.len() == self.nodes.len())
+    }
+
+    fn row(&self, place: usize, connections: bool) -> Vec<String> {
+        let node = &self.nodes[place];
+        let calls = || self.calls.iter().filter(|call| call.node == place);
+        let name = format!("{} ({})", node.name, node.layer.class_name());
+        let shapes = calls().next().map_or(&[][..], |call| &call.output_shapes);
+        let mut row = match shapes {
+            [] => vec![name, "?".to_owned(), "0 (unbuilt)".to_owned()],
+            shapes => {
+                let mut texts: Vec<String> = shapes.iter().map(shape_text).collect();
+                let shape = match texts.len() {
+                    1 => texts.swap_remove(0),
+                    _ => format!("[{}]", texts.join(", ")),
+                };
+                vec![name, shape, grouped(node.count())]
+            }
+        };
+        if connections {
+            let sources = calls().flat_map(|call| &call.inputs);
+            let origins = sources.filter_map(|source| {
+                let (name, call, output, _) = self.history(source)?;
+                Some(format!("{name}[{call}][{output}]"))
+            });
+            let origins: Vec<String> = origins.collect();
+            row.push(match origins.is_empty() {
+                true => "-".to_owned(),
+                false => origins.join(", "),
+            });
+        }
+        row
     }
 
     fn totals(&self, text: &mut String) {
@@ -94,22 +161,15 @@ impl Model {
     }
 }
 
-fn row(node: &Node) -> [String; 3] {
-    let name = format!("{} ({})", node.name, node.layer.class_name());
-    match &node.output_shape {
-        None => [name, "?".to_owned(), "0 (unbuilt)".to_owned()],
-        Some(shape) => {
-            let size = |dim: &Dim| match dim.as_fixed() {
-                Some(size) => size.to_string(),
-                None => "None".to_owned(),
-            };
-            let sizes: Vec<String> = shape.dims().iter().map(size).collect();
-            let shape = match sizes.as_slice() {
-                [only] => format!("({only},)"),
-                sizes => format!("({})", sizes.join(", ")),
-            };
-            [name, shape, grouped(node.count())]
-        }
+fn shape_text(shape: &Shape) -> String {
+    let size = |dim: &Dim| match dim.as_fixed() {
+        Some(size) => size.to_string(),
+        None => "None".to_owned(),
+    };
+    let sizes: Vec<String> = shape.dims().iter().map(size).collect();
+    match sizes.as_slice() {
+        [only] => format!("({only},)"),
+        sizes => format!("({})", sizes.join(", ")),
     }
 }
 

@@ -5,9 +5,11 @@ use danlu_graph::operations::random::{key, stream, uniform_at};
 use danlu_graph::tensor::element_count;
 use danlu_graph::{Profile, Tensor};
 
+use crate::losses::LossFunction;
 use crate::optimizers::LearningRate;
 use crate::{Error, Model, Result};
 
+use super::arrangement::Arrangement;
 use super::program::{Mode, Signature};
 use super::step::Stepper;
 
@@ -37,26 +39,21 @@ impl Model {
             self.build()?;
         }
         let signature = match training {
-            false => Signature {
-                mode: Mode::Predict,
-                target: None,
-                weighted: false,
-            },
-            true => Signature {
-                mode: Mode::Train,
-                target: Some(self.target("benchmark")?),
-                weighted: false,
-            },
+            false => Signature::predict(),
+            true => self.plain_signature(Mode::Train, "benchmark")?,
         };
-        let example = self.input_shape().unwrap_or_default();
+        let names = self.input_names().into_iter();
+        let shapes = self.input_shapes().unwrap_or_default();
+        let features = names.zip(shapes);
+        let features = features.map(|(name, shape)| random(name, examples, &shape));
         let mut batch = Batch {
-            features: vec![random("x", examples, &example)?],
+            features: features.collect::<Result<_>>()?,
             ..Batch::default()
         };
         let mut learning_rate = None;
         let mut weights = Vec::new();
         if training {
-            batch.targets.push(self.random_targets(examples)?);
+            batch.targets = self.random_targets(examples)?;
             self.ensure_optimizer_state("benchmark")?;
             weights = self.weights()?;
             let rate = self.optimizer().map(|one| &one.options().learning_rate);
@@ -65,7 +62,11 @@ impl Model {
                 self.set_learning_rate(0.0)?;
             }
         }
-        let stepper = Stepper::new(self, signature, "the benchmark", self.seed)?;
+        let arrangement = match training {
+            true => Arrangement::in_order(self),
+            false => Arrangement::of_inputs(self),
+        };
+        let stepper = Stepper::new(self, signature, arrangement, "the benchmark", self.seed)?;
         let place = self.plan(&stepper.signature, examples)?;
         Ok(Benchmark {
             model: self,
@@ -77,33 +78,51 @@ impl Model {
         })
     }
 
-    /// Targets as the loss takes them: class indices, one class of each example, truth values, or numbers.
-    fn random_targets(&self, examples: usize) -> Result<Tensor> {
-        let (shape, _) = self.target("benchmark")?;
-        let numbers = random("y", examples, &shape)?;
-        let loss = self.require_compiled("benchmark")?.loss.function();
-        let full = numbers.shape().to_vec();
-        let classes = self.output_shape().and_then(|shape| shape.last().copied());
-        let classes = classes.unwrap_or(1).max(1);
-        let class = |number: f32| ((number * classes as f32) as usize).min(classes - 1);
-        let values = numbers.as_f32().unwrap_or_default();
-        if loss.takes_class_indices() {
-            let indices = values.iter().map(|&number| class(number) as i32);
-            return Ok(Tensor::from_i32(&full, indices.collect())?);
+    /// The outputs' targets.
+    fn random_targets(&self, examples: usize) -> Result<Vec<Tensor>> {
+        let objectives = &self.require_compiled("benchmark")?.objectives;
+        let outputs = self.output_shapes().unwrap_or_default();
+        let names = self.output_names();
+        let mut targets = Vec::new();
+        let wanted = self.targets("benchmark")?.into_iter().enumerate();
+        for (place, (shape, _)) in wanted.filter_map(|(place, one)| Some((place, one?))) {
+            let name = match names.len() {
+                1 => "y",
+                _ => names[place].as_str(),
+            };
+            let numbers = random(name, examples, &shape)?;
+            let classes = outputs[place].last().copied().unwrap_or(1).max(1);
+            let loss = objectives[place].loss.as_ref();
+            targets.push(match loss {
+                Some(loss) => random_target(loss.function(), numbers, classes)?,
+                None => numbers,
+            });
         }
-        let targets: Vec<f32> = match loss.class_name() {
-            "CategoricalCrossentropy" => values
-                .chunks(classes)
-                .flat_map(|row| {
-                    let chosen = class(row[0]);
-                    (0..row.len()).map(move |place| f32::from(u8::from(place == chosen)))
-                })
-                .collect(),
-            "BinaryCrossentropy" => values.iter().map(|number| number.round()).collect(),
-            _ => return Ok(numbers),
-        };
-        Ok(Tensor::from_f32(&full, targets)?)
+        Ok(targets)
     }
+}
+
+/// A target as the loss takes it: class indices, one class of each example, truth values, or numbers.
+fn random_target(loss: &dyn LossFunction, numbers: Tensor, classes: usize) -> Result<Tensor> {
+    let full = numbers.shape().to_vec();
+    let class = |number: f32| ((number * classes as f32) as usize).min(classes - 1);
+    let values = numbers.as_f32().unwrap_or_default();
+    if loss.takes_class_indices() {
+        let indices = values.iter().map(|&number| class(number) as i32);
+        return Ok(Tensor::from_i32(&full, indices.collect())?);
+    }
+    let targets: Vec<f32> = match loss.class_name() {
+        "CategoricalCrossentropy" => values
+            .chunks(classes)
+            .flat_map(|row| {
+                let chosen = class(row[0]);
+                (0..row.len()).map(move |place| f32::from(u8::from(place == chosen)))
+            })
+            .collect(),
+        "BinaryCrossentropy" => values.iter().map(|number| number.round()).collect(),
+        _ => return Ok(numbers),
+    };
+    Ok(Tensor::from_f32(&full, targets)?)
 }
 
 impl Benchmark<'_> {

@@ -1,24 +1,26 @@
 //! Compiling: an optimizer, a loss and metrics for a model, and what the user should know about them.
 
 use danlu_graph::operations::Operation;
-use danlu_graph::{DType, Graph, Shape, Tensor, Value};
+use danlu_graph::{Graph, Tensor, Value};
 
 use crate::layers::Parameter;
 use crate::losses::{Expects, IntoLoss, Loss, OutputKind, output_kind};
-use crate::metrics::{IntoMetric, Metric, counted};
+use crate::metrics::{IntoMetric, Metric};
 use crate::optimizers::{
     ITERATION, IntoOptimizer, LEARNING_RATE, LearningRate, Optimizer, Trained, layout,
 };
 use crate::{Error, Model, Result};
 
+use super::objective::{Entry, Objective, OutputObjective, entries};
 use super::running::Running;
 
 /// What `compile` gave a model.
 pub(crate) struct Compiled {
     pub optimizer: Box<dyn Optimizer>,
-    pub loss: Loss,
-    pub metrics: Vec<Metric>,
-    pub weighted_metrics: Vec<Metric>,
+    /// What each output is trained for.
+    pub objectives: Vec<OutputObjective>,
+    /// What is reported beside the loss.
+    pub entries: Vec<Entry>,
     /// The learning rate of now where it is a number, kept beside the executor's so that it can be read before there is
     /// any. Where it is a schedule, that of the first step.
     pub learning_rate: f64,
@@ -28,25 +30,37 @@ pub(crate) struct Compiled {
 }
 
 impl Compiled {
-    /// `loss`, then the metrics' names.
+    /// `loss`, then what is reported of the outputs; of a metric that is several numbers, each.
     pub fn names(&self) -> &[String] {
         self.running.names()
     }
 
-    /// The metrics, those that sample weights do not touch first.
-    pub fn all_metrics(&self) -> impl Iterator<Item = &Metric> {
-        self.metrics.iter().chain(&self.weighted_metrics)
+    /// Makes room for the running values: how many there are may depend on the sizes of the outputs' last axes.
+    pub fn prepare_running(&mut self, sizes: &[usize]) {
+        let count = |entry: &Entry| match self.metric(entry) {
+            Some(metric) => metric.count(sizes.get(entry.output).copied().unwrap_or(1)),
+            None => 1,
+        };
+        let entries = self.entries.iter();
+        self.running = Running::new(entries.map(|entry| (entry.name.as_str(), count(entry))));
     }
 
-    /// Makes room for the running values; how many there are may depend on the number of the model's outputs.
-    pub fn prepare_running(&mut self, outputs: usize) {
-        self.running = Running::new(self.all_metrics(), outputs);
+    /// The metric that an entry reports, if it is one.
+    pub fn metric(&self, entry: &Entry) -> Option<&Metric> {
+        metric(&self.objectives, entry)
     }
+}
+
+/// The metric of an entry, if it is one.
+pub(super) fn metric<'a>(objectives: &'a [OutputObjective], entry: &Entry) -> Option<&'a Metric> {
+    let metrics = objectives[entry.output].all_metrics();
+    Some(metrics.map(|(metric, _)| metric).nth(entry.metric?)?)
 }
 
 impl Model {
     /// Gives the model an optimizer, a loss and metrics, each by name or value, and builds it where the shape of its input
-    /// is known. Compiling again begins with a new optimizer state; parameters stay.
+    /// is known. Compiling again begins with a new optimizer state; parameters stay. Where the model has several outputs, the
+    /// loss and the metrics are those of each; [`compile_outputs`](Self::compile_outputs) gives each its own.
     ///
     /// # Errors
     /// A name stands for nothing, an argument has a value that it cannot have, or a layer cannot be built.
@@ -73,34 +87,97 @@ impl Model {
         weighted_metrics: Vec<Metric>,
     ) -> Result<()> {
         let optimizer = optimizer.into_optimizer()?;
-        optimizer.check()?;
         let loss = loss.into_loss()?;
-        let mut taken = Vec::new();
-        let metrics = counted(metrics, &mut taken);
-        // As in Keras: `accuracy` in both lists is `accuracy` and `weighted_accuracy`.
-        let weighted_metrics = counted(weighted_metrics, &mut taken)
-            .into_iter()
-            .map(
-                |metric| match metrics.iter().any(|other| other.name() == metric.name()) {
-                    true => {
-                        let name = format!("weighted_{}", metric.name());
-                        metric.named(&name)
-                    }
-                    false => metric,
-                },
-            )
-            .collect();
+        let names = self.output_names();
+        let names = match names.is_empty() {
+            // A chain that has no layer yet will have one output.
+            true => vec![String::new()],
+            false => names,
+        };
+        let objective = || {
+            Objective::new(loss.clone())
+                .metrics(metrics.iter().cloned())
+                .weighted_metrics(weighted_metrics.iter().cloned())
+        };
+        let objectives = names.iter().map(|name| objective().resolve(name));
+        let objectives = objectives.collect::<Result<Vec<_>>>()?;
+        self.compile_objectives(optimizer, objectives)
+    }
+
+    /// As [`compile`](Self::compile), with a loss, its weight and metrics for each output, by the output's
+    /// [name](Self::output_names); an output that is not named is not trained. The loss is the weighted sum of the outputs'
+    /// losses; of each is reported `<output>_loss` and `<output>_<metric>`.
+    ///
+    /// ```
+    /// # use danlu::prelude::*;
+    /// # let x = Symbol::input(Input::new([4]));
+    /// # let outputs = [Dense::new(3).name("kind").apply(&x), Dense::new(1).name("price").apply(&x)];
+    /// # let mut model = Model::new(&x, outputs)?;
+    /// let kind = Objective::new(SparseCategoricalCrossentropy::new().from_logits(true));
+    /// let price = Objective::new("mse").weight(0.1).metrics(["mae"]);
+    /// model.compile_outputs("adam", [("kind", kind.metrics(["accuracy"])), ("price", price)])?;
+    /// assert_eq!(
+    ///     model.metric_names(),
+    ///     ["loss", "kind_loss", "kind_accuracy", "price_loss", "price_mae"]
+    /// );
+    /// # Ok::<(), danlu::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`compile`](Self::compile); there is no output of a name, one is named twice, or none has a loss.
+    pub fn compile_outputs<S: AsRef<str>>(
+        &mut self,
+        optimizer: impl IntoOptimizer,
+        objectives: impl IntoIterator<Item = (S, Objective)>,
+    ) -> Result<()> {
+        let names = self.output_names();
+        let mut found: Vec<Option<OutputObjective>> = names.iter().map(|_| None).collect();
+        for (name, objective) in objectives {
+            let name = name.as_ref();
+            let Some(place) = names.iter().position(|own| own == name) else {
+                let names = names.iter().map(String::as_str);
+                return Err(Error::unknown("output of this model", name, names));
+            };
+            let objective = objective.resolve(name)?;
+            if found[place].replace(objective).is_some() {
+                return Err(Error::argument(
+                    "compile_outputs",
+                    "objectives",
+                    "one for each output",
+                    format!("two for `{name}`"),
+                ));
+            }
+        }
+        let found = found.into_iter().map(Option::unwrap_or_default).collect();
+        self.compile_objectives(optimizer.into_optimizer()?, found)
+    }
+
+    pub(crate) fn compile_objectives(
+        &mut self,
+        optimizer: Box<dyn Optimizer>,
+        objectives: Vec<OutputObjective>,
+    ) -> Result<()> {
+        optimizer.check()?;
+        if objectives.iter().all(|objective| objective.loss.is_none()) {
+            let received = "no loss for any of them";
+            let expected = "a loss for one of the outputs at least";
+            return Err(Error::mismatch("compile", expected, received, ""));
+        }
+        let names = self.output_names();
+        let names = match names.is_empty() {
+            true => vec![String::new()],
+            false => names,
+        };
         let mut compiled = Compiled {
             learning_rate: optimizer.options().learning_rate.at(0)?,
             optimizer,
-            loss,
-            metrics,
-            weighted_metrics,
+            entries: entries(&names, &objectives),
+            objectives,
             has_state: false,
             running: Running::default(),
         };
         let names: Vec<&str> = std::iter::once("loss")
-            .chain(compiled.all_metrics().map(Metric::name))
+            .chain(compiled.entries.iter().map(|entry| entry.name.as_str()))
             .collect();
         if let Some(name) = (1..names.len()).find(|&place| names[..place].contains(&names[place])) {
             return Err(Error::argument(
@@ -110,10 +187,10 @@ impl Model {
                 format!("two named `{}`", names[name]),
             ));
         }
-        if let Some(example) = self.input_shape().filter(|_| !self.built) {
-            self.build_beside(&example, Some(&*compiled.optimizer))?;
+        if let Some(examples) = self.input_shapes().filter(|_| !self.built) {
+            self.build_beside(&examples, Some(&*compiled.optimizer))?;
         }
-        compiled.prepare_running(self.outputs());
+        compiled.prepare_running(&self.output_sizes());
         self.plans.clear(self.executor.as_deref_mut());
         self.remove_optimizer_state();
         self.compiled = Some(compiled);
@@ -178,9 +255,10 @@ impl Model {
         Some(&*self.compiled.as_ref()?.optimizer)
     }
 
-    /// The loss, where the model is compiled.
+    /// The loss of the first output that has one, where the model is compiled.
     pub fn loss(&self) -> Option<&Loss> {
-        Some(&self.compiled.as_ref()?.loss)
+        let mut objectives = self.compiled.as_ref()?.objectives.iter();
+        objectives.find_map(|objective| objective.loss.as_ref())
     }
 
     /// `loss` and the names of the metrics, where the model is compiled. A metric that is several numbers has a name for each
@@ -192,10 +270,11 @@ impl Model {
         }
     }
 
-    /// The size of the last axis of what the model gives; 1 where it is not known yet.
-    pub(crate) fn outputs(&self) -> usize {
-        let shape = self.output_shape();
-        shape.and_then(|shape| shape.last().copied()).unwrap_or(1)
+    /// The sizes of the outputs' last axes, as far as they are known.
+    pub(crate) fn output_sizes(&self) -> Vec<usize> {
+        let shapes = self.output_shapes().unwrap_or_default();
+        let last = |shape: &Vec<usize>| shape.last().copied().unwrap_or(1);
+        shapes.iter().map(last).collect()
     }
 
     /// The optimizer's state with its names, in Keras' order: iteration (i64), learning rate where it is a number, then
@@ -328,61 +407,73 @@ impl Model {
         }
     }
 
-    /// What the loss expects of the model's output, against what the model gives.
+    /// What the losses expect of the model's outputs, against what the model gives.
     pub(super) fn find_warnings(&self) -> Result<Vec<String>> {
-        let (Some(compiled), Some(example)) = (&self.compiled, self.input_shape()) else {
+        let (Some(compiled), Some(_)) = (&self.compiled, self.input_shapes()) else {
             return Ok(Vec::new());
         };
-        let Some(expects) = compiled.loss.function().expects() else {
+        let losses = compiled.objectives.iter().map(|one| one.loss.as_ref());
+        let losses: Vec<_> = losses.collect();
+        if losses
+            .iter()
+            .flatten()
+            .all(|loss| loss.function().expects().is_none())
+        {
             return Ok(Vec::new());
-        };
+        }
         let graph = Graph::new();
-        let input = graph.input("x", Shape::batch_of(&example), DType::F32)?;
-        let output = self.forward(&graph, &input, false, None)?;
-        let loss = compiled.loss.function().class_name();
-        let last = self.nodes.last().map_or("", |node| node.name.as_str());
-        let direct = output_kind(&output);
-        let warning = match (expects, direct, behind_movement(&output)) {
-            (Expects::Logits, OutputKind::Softmax | OutputKind::Sigmoid, _) => Some(format!(
-                "the model ends in {} (layer `{last}`), but the loss {loss} was given from_logits=true, which expects \
+        let inputs = self.graph_inputs(&graph)?;
+        let outputs = self.forward(&graph, &inputs, false, None)?;
+        let mut warnings = Vec::new();
+        for ((loss, output), source) in losses.into_iter().zip(&outputs).zip(&self.outputs) {
+            if let Some(loss) = loss {
+                warnings.extend(warning(loss, output, self.layer_of(source)));
+            }
+        }
+        Ok(warnings)
+    }
+}
+
+/// What a loss expects of an output, that this layer gives, against what it is.
+fn warning(loss: &Loss, output: &Value, last: &str) -> Option<String> {
+    let expects = loss.function().expects()?;
+    let loss = loss.function().class_name();
+    let direct = output_kind(output);
+    match (expects, direct, behind_movement(output)) {
+        (Expects::Logits, OutputKind::Softmax | OutputKind::Sigmoid, _) => Some(format!(
+            "the model ends in {} (layer `{last}`), but the loss {loss} was given from_logits=true, which expects \
                  logits. It is computed on what stands before the {0}, as Keras does, so training is right. To say what \
                  you mean, use {loss} without from_logits, or make the last activation linear.",
-                kind_name(direct),
-            )),
-            (Expects::Logits, OutputKind::Other, OutputKind::Softmax | OutputKind::Sigmoid) => {
-                Some(format!(
-                    "the model's output is a {}, but the loss {loss} was given from_logits=true: it takes the probabilities \
+            kind_name(direct),
+        )),
+        (Expects::Logits, OutputKind::Other, OutputKind::Softmax | OutputKind::Sigmoid) => {
+            Some(format!(
+                "the model's output is a {}, but the loss {loss} was given from_logits=true: it takes the probabilities \
                  for logits, and training will be poor. Use {loss} without from_logits.",
-                    kind_name(behind_movement(&output)),
-                ))
-            }
-            (
-                Expects::Softmax | Expects::Sigmoid | Expects::Probabilities(_),
-                _,
-                OutputKind::Other,
-            ) => {
-                let activation = match expects {
-                    Expects::Sigmoid => "sigmoid",
-                    Expects::Probabilities(activation) => activation,
-                    _ => "softmax",
-                };
-                Some(format!(
-                    "the loss {loss} expects probabilities, but layer `{last}` gives numbers of any size (logits): they \
+                kind_name(behind_movement(output)),
+            ))
+        }
+        (Expects::Softmax | Expects::Sigmoid | Expects::Probabilities(_), _, OutputKind::Other) => {
+            let activation = match expects {
+                Expects::Sigmoid => "sigmoid",
+                Expects::Probabilities(activation) => activation,
+                _ => "softmax",
+            };
+            Some(format!(
+                "the loss {loss} expects probabilities, but layer `{last}` gives numbers of any size (logits): they \
                      are cut to between 0 and 1, and training will be poor. Use {loss} with from_logits=true, or give the \
                      last layer the activation {activation}.",
-                ))
-            }
-            (Expects::Softmax, OutputKind::Sigmoid, _) => Some(format!(
-                "the model ends in sigmoid (layer `{last}`), but the loss {loss} is computed on what stands before it as \
+            ))
+        }
+        (Expects::Softmax, OutputKind::Sigmoid, _) => Some(format!(
+            "the model ends in sigmoid (layer `{last}`), but the loss {loss} is computed on what stands before it as \
                  if a softmax followed, as Keras does. Use the activation softmax, or the loss BinaryCrossentropy.",
-            )),
-            (Expects::Sigmoid, OutputKind::Softmax, _) => Some(format!(
-                "the model ends in softmax (layer `{last}`), but the loss {loss} is computed on what stands before it as \
+        )),
+        (Expects::Sigmoid, OutputKind::Softmax, _) => Some(format!(
+            "the model ends in softmax (layer `{last}`), but the loss {loss} is computed on what stands before it as \
                  if a sigmoid followed, as Keras does. Use the activation sigmoid, or a categorical cross-entropy.",
-            )),
-            _ => None,
-        };
-        Ok(warning.into_iter().collect())
+        )),
+        _ => None,
     }
 }
 

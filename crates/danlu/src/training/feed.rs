@@ -8,6 +8,7 @@ use danlu_graph::{DType, Tensor};
 use crate::{Error, Model, Result};
 
 use super::Data;
+use super::arrangement::Arrangement;
 use super::program::{Mode, Signature};
 
 enum Source<'a> {
@@ -214,47 +215,69 @@ impl<'a> Feed<'a> {
     ) -> Result<Signature> {
         let specification = &self.specification;
         let name = specification.name.as_str();
-        let [feature] = specification.features.as_slice() else {
-            let received = format!("{} arrays", specification.features.len());
-            return Err(Error::mismatch(name, "one input array", received, ""));
-        };
-        if feature.dtype != DType::F32 {
-            let received = feature.dtype.name();
-            return Err(Error::mismatch(
-                format!("`{}` of {name}", feature.name),
-                "float32 (ArrayDataset converts as it goes)",
-                received,
-                "",
-            ));
-        }
-        model.prepare(&feature.shape, action)?;
-        let target = match (mode, specification.targets.as_slice()) {
-            (Mode::Predict, _) => None,
-            (_, [target]) => Some((target.shape.clone(), target.dtype)),
-            (_, targets) => {
-                let received = format!("{} arrays", targets.len());
-                return Err(Error::mismatch(name, "one target array", received, ""));
+        let features = Arrangement::features(model, specification)?;
+        let features = features.iter().map(|&place| &specification.features[place]);
+        let mut shapes = Vec::new();
+        for feature in features {
+            if feature.dtype != DType::F32 {
+                let received = feature.dtype.name();
+                return Err(Error::mismatch(
+                    format!("`{}` of {name}", feature.name),
+                    "float32 (ArrayDataset converts as it goes)",
+                    received,
+                    "",
+                ));
             }
-        };
+            shapes.push(feature.shape.clone());
+        }
+        model.prepare(&shapes, action)?;
+        if mode == Mode::Predict {
+            return Ok(Signature::predict());
+        }
+        let arrangement = self.arrangement(model, mode, action)?;
+        let mut targets = vec![None; arrangement.weights_of.len()];
+        let objectives = &model.require_compiled(action)?.objectives;
+        let wanted = (0..targets.len()).filter(|&place| objectives[place].has_target());
+        for (output, &target) in wanted.zip(&arrangement.targets) {
+            let target = &specification.targets[target];
+            targets[output] = Some((target.shape.clone(), target.dtype));
+        }
         Ok(Signature {
             mode,
-            target,
-            weighted: mode != Mode::Predict
-                && (specification.weighted || self.class_weight.is_some()),
+            targets,
+            weights: arrangement.weights_of,
         })
+    }
+
+    /// Which of the arrays goes where in that program.
+    pub fn arrangement(
+        &self,
+        model: &Model,
+        mode: Mode,
+        action: &'static str,
+    ) -> Result<Arrangement> {
+        let specification = &self.specification;
+        if mode == Mode::Predict {
+            return Ok(Arrangement {
+                features: Arrangement::features(model, specification)?,
+                ..Arrangement::default()
+            });
+        }
+        let weighted = specification.weighted || self.class_weight.is_some();
+        Arrangement::with_targets(model, specification, weighted, action)
     }
 }
 
 impl Model {
-    /// Builds the model for examples of this shape where it is not built, and looks for what the user should know.
-    fn prepare(&mut self, example: &[usize], action: &'static str) -> Result<()> {
+    /// Builds the model for examples of these shapes where it is not built, and looks for what the user should know.
+    fn prepare(&mut self, examples: &[Vec<usize>], action: &'static str) -> Result<()> {
         if self.built {
-            return self.check_example(example);
+            return self.check_examples(examples);
         }
         if action == "predict" && self.nodes.is_empty() {
             return self.build();
         }
-        self.build_for(example)?;
+        self.build_beside(examples, None)?;
         self.warnings = self.find_warnings()?;
         Ok(())
     }

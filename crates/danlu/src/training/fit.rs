@@ -142,7 +142,9 @@ impl Model {
         seed: u64,
     ) -> Result<Stepper> {
         self.step_program(&signature)?;
-        Stepper::new(self, signature, &feed.specification().name, seed)
+        let arrangement = feed.arrangement(self, signature.mode, "fit")?;
+        let name = &feed.specification().name;
+        Stepper::new(self, signature, arrangement, name, seed)
     }
 
     fn run_epochs(&mut self, mut run: Run, observer: &mut dyn Observer) -> Result<History> {

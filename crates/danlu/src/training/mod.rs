@@ -1,5 +1,6 @@
 //! Compile, fit, evaluate, predict: a step is one program, kept as a plan for each batch size.
 
+mod arrangement;
 mod benchmark;
 mod compile;
 mod data;
@@ -9,6 +10,7 @@ mod feed;
 mod fit;
 mod history;
 mod lbfgs;
+mod objective;
 mod observer;
 mod on_batch;
 mod options;
@@ -25,6 +27,8 @@ pub(crate) use compile::Compiled;
 pub use data::{Data, IntoData};
 pub use early_stopping::{EarlyStopped, EarlyStopping, MonitorMode};
 pub use history::{History, Results};
+pub use objective::Objective;
+pub(crate) use objective::OutputObjective;
 pub use observer::{Control, EpochLogs, Logs, Observer, Phase, StepLogs, TrainingStart};
 pub use options::{EvaluateOptions, FitOptions, PredictOptions};
 pub(crate) use plans::PlanCache;

@@ -15,8 +15,8 @@ pub(super) struct Plan {
     pub batch: usize,
     pub id: PlanId,
     pub outputs: Vec<Tensor>,
-    /// What a batch adds to each metric.
-    pub metrics: Vec<Vec<Total>>,
+    /// What a batch adds to each entry.
+    pub entries: Vec<Vec<Total>>,
     used: u64,
 }
 
@@ -86,8 +86,8 @@ impl Model {
                 Added::Output(place) => Total::Output(*place),
             })
         };
-        let metrics = step.metrics.iter();
-        let metrics = metrics
+        let entries = step.entries.iter();
+        let entries = entries
             .map(|added| added.iter().map(total).collect())
             .collect::<Result<_>>()?;
         self.plans.plans.push(Plan {
@@ -95,7 +95,7 @@ impl Model {
             batch,
             id,
             outputs: output_tensors(&step.program, &bindings)?,
-            metrics,
+            entries,
             used: self.plans.clock,
         });
         Ok(self.plans.plans.len() - 1)

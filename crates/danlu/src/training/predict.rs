@@ -2,7 +2,7 @@
 
 use danlu_graph::Tensor;
 
-use crate::{Model, Result};
+use crate::{Error, Model, Result};
 
 use super::feed::Feed;
 use super::observer::Silent;
@@ -15,22 +15,47 @@ impl Model {
     /// depend on the batch that it stands in. An observer that stops gets the outputs so far.
     ///
     /// # Errors
-    /// The data does not fit the model.
+    /// The data does not fit the model; the model has several outputs, which
+    /// [`predict_outputs`](Self::predict_outputs) gives.
     pub fn predict<'a>(
         &mut self,
         data: impl IntoData<'a>,
         options: PredictOptions<'a>,
     ) -> Result<Tensor> {
+        if self.outputs.len() > 1 {
+            return Err(Error::mismatch(
+                "predict",
+                "a model of one output",
+                format!("outputs {}", self.output_names().join(", ")),
+                "use predict_outputs",
+            ));
+        }
+        let mut outputs = self.predict_outputs(data, options)?;
+        Ok(outputs.swap_remove(0))
+    }
+
+    /// As [`predict`](Self::predict), for a model of any number of outputs: one tensor for each, in order.
+    ///
+    /// # Errors
+    /// The data does not fit the model.
+    pub fn predict_outputs<'a>(
+        &mut self,
+        data: impl IntoData<'a>,
+        options: PredictOptions<'a>,
+    ) -> Result<Vec<Tensor>> {
         options.check()?;
         let mut feed = Feed::new(data.into_data()?, options.batch_size, None)?;
         let signature = feed.signature(self, Mode::Predict, "predict")?;
+        let arrangement = feed.arrangement(self, Mode::Predict, "predict")?;
         let name = feed.specification().name.clone();
-        let mut stepper = Stepper::new(self, signature, &name, 0)?;
+        let mut stepper = Stepper::new(self, signature, arrangement, &name, 0)?;
         let mut silent = Silent;
         let observer = options.observer.unwrap_or(&mut silent);
-        let example = self.output_shape().unwrap_or_default();
-        let width: usize = example.iter().product();
-        let mut values: Vec<f32> = Vec::with_capacity(feed.examples().unwrap_or(0) * width);
+        let outputs = self.output_shapes().unwrap_or_default();
+        let known = feed.examples().unwrap_or(0);
+        let room =
+            |output: &Vec<usize>| Vec::with_capacity(known * output.iter().product::<usize>());
+        let mut values: Vec<Vec<f32>> = outputs.iter().map(room).collect();
         feed.begin(0)?;
         let steps = options.steps.or(feed.steps());
         let (mut step, mut examples) = (0, 0);
@@ -41,10 +66,11 @@ impl Model {
             let batch = feed.batch(place);
             let count = batch.len();
             let plan = stepper.run(self, batch, None, examples, None)?;
-            let output = &self.plans.get(plan).outputs[0];
-            match output.as_f32() {
-                Some(part) => values.extend_from_slice(part),
-                None => values.extend(output.to_f64().into_iter().map(|value| value as f32)),
+            for (values, output) in values.iter_mut().zip(&self.plans.get(plan).outputs) {
+                match output.as_f32() {
+                    Some(part) => values.extend_from_slice(part),
+                    None => values.extend(output.to_f64().into_iter().map(|value| value as f32)),
+                }
             }
             step += 1;
             examples += count;
@@ -63,8 +89,11 @@ impl Model {
                 break;
             }
         }
-        let mut shape = vec![examples];
-        shape.extend(example);
-        Ok(Tensor::from_f32(&shape, values)?)
+        let tensor = |(example, values): (Vec<usize>, Vec<f32>)| {
+            let mut shape = vec![examples];
+            shape.extend(example);
+            Ok(Tensor::from_f32(&shape, values)?)
+        };
+        outputs.into_iter().zip(values).map(tensor).collect()
     }
 }

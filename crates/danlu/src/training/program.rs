@@ -3,6 +3,7 @@
 use danlu_graph::operations::Operation;
 use danlu_graph::{DType, Dim, Graph, Program, Shape, Value, gradients};
 
+use super::objective::OutputObjective;
 use crate::layers::{Effects, RandomInputs};
 use crate::optimizers::{self, ITERATION, Trained};
 use crate::{Error, Model, Result};
@@ -34,10 +35,27 @@ impl Mode {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Signature {
     pub mode: Mode,
-    /// The target's example shape and dtype.
-    pub target: Option<(Vec<usize>, DType)>,
-    /// Whether examples have weights.
-    pub weighted: bool,
+    /// For each output, its target's example shape and dtype, where it is compared with one.
+    pub targets: Vec<Option<(Vec<usize>, DType)>>,
+    /// For each output, which array of sample weights is its, where one is.
+    pub weights: Vec<Option<usize>>,
+}
+
+impl Signature {
+    /// A prediction.
+    pub fn predict() -> Signature {
+        Signature {
+            mode: Mode::Predict,
+            targets: Vec::new(),
+            weights: Vec::new(),
+        }
+    }
+
+    /// The number of arrays of sample weights.
+    pub fn weight_arrays(&self) -> usize {
+        let count = self.weights.iter().flatten().map(|place| place + 1);
+        count.max().unwrap_or(0)
+    }
 }
 
 /// What a batch adds to a metric, or a part of it.
@@ -49,34 +67,65 @@ pub(crate) enum Added {
     Output(usize),
 }
 
-/// A program with where to find what in its outputs. Output 0 is the loss, or the prediction.
+/// A program with where to find what in its outputs. Output 0 is the loss; or they are the predictions.
 pub(crate) struct StepProgram {
     pub program: Program,
-    /// What a batch adds to each metric.
-    pub metrics: Vec<Vec<Added>>,
+    /// What a batch adds to each [entry](super::objective::Entry).
+    pub entries: Vec<Vec<Added>>,
+}
+
+/// What an output is compared with.
+struct Compared<'a> {
+    name: &'a str,
+    objective: &'a OutputObjective,
+    target: Value,
+    prediction: Value,
+    weights: Option<Value>,
 }
 
 impl Model {
-    /// Inputs, in order: `x`, `y`, `sample_weight`, then, in training, `seed` and `first_example`.
+    /// Inputs, in order: the model's, the targets of the outputs that have one, the arrays of sample weights, then, in training,
+    /// `seed` and `first_example`.
     pub(crate) fn step_program(&self, signature: &Signature) -> Result<StepProgram> {
-        let example = self.input_shape().unwrap_or_default();
         let graph = Graph::new();
-        let x = graph.input("x", Shape::batch_of(&example), DType::F32)?;
-        let mut inputs = vec![x.clone()];
-        let (Some((target, dtype)), false) = (&signature.target, signature.mode == Mode::Predict)
-        else {
-            let y = self.forward(&graph, &x, false, None)?;
-            let program = Program::new(&graph, &[&x], &[("y", &y)], &[])?;
-            let metrics = Vec::new();
-            return Ok(StepProgram { program, metrics });
-        };
-        let y_true = graph.input("y", Shape::batch_of(target), *dtype)?;
-        inputs.push(y_true.clone());
-        let weights = match signature.weighted {
-            true => Some(graph.input("sample_weight", Shape::batch_of(&[]), DType::F32)?),
-            false => None,
-        };
-        inputs.extend(weights.clone());
+        let x = self.graph_inputs(&graph)?;
+        let mut inputs = x.clone();
+        let names = self.output_names();
+        if signature.mode == Mode::Predict {
+            let predictions = self.forward(&graph, &x, false, None)?;
+            let outputs: Vec<(&str, &Value)> = match predictions.as_slice() {
+                [only] => vec![("y", only)],
+                several => names.iter().map(String::as_str).zip(several).collect(),
+            };
+            let inputs: Vec<&Value> = inputs.iter().collect();
+            let program = Program::new(&graph, &inputs, &outputs, &[])?;
+            let entries = Vec::new();
+            return Ok(StepProgram { program, entries });
+        }
+        let several = names.len() > 1;
+        let mut targets = Vec::new();
+        for (target, name) in signature.targets.iter().zip(&names) {
+            let Some((shape, dtype)) = target else {
+                targets.push(None);
+                continue;
+            };
+            let name = match several {
+                true => format!("y/{name}"),
+                false => "y".to_owned(),
+            };
+            let target = graph.input(&name, Shape::batch_of(shape), *dtype)?;
+            inputs.push(target.clone());
+            targets.push(Some(target));
+        }
+        let mut weights = Vec::new();
+        for place in 0..signature.weight_arrays() {
+            let name = match place {
+                0 => "sample_weight".to_owned(),
+                place => format!("sample_weight_{place}"),
+            };
+            weights.push(graph.input(&name, Shape::batch_of(&[]), DType::F32)?);
+        }
+        inputs.extend(weights.iter().cloned());
         let training = signature.mode.trains();
         let random = match training {
             true => Some(RandomInputs {
@@ -91,12 +140,24 @@ impl Model {
             inputs.push(random.first_example.clone());
         }
         let effects = Effects::default();
-        let y_pred = self.forward_with(&graph, &x, training, random.as_ref(), &effects)?;
+        let predictions = self.forward_with(&graph, &x, training, random.as_ref(), &effects)?;
+        let objectives = &self.require_compiled("fit")?.objectives;
+        let mut compared: Vec<Option<Compared>> = Vec::new();
+        for (place, (objective, prediction)) in objectives.iter().zip(predictions).enumerate() {
+            let target = targets.get(place).cloned().flatten();
+            compared.push(target.map(|target| Compared {
+                name: &names[place],
+                objective,
+                target,
+                prediction,
+                weights: signature.weights[place].map(|array| weights[array].clone()),
+            }));
+        }
         let mut outputs: Vec<(String, Value)> = Vec::new();
-        let loss = self.add_loss(&graph, &y_true, &y_pred, weights.as_ref())?;
-        let loss = self.add_penalties(&graph, loss, &effects)?;
+        let losses = add_losses(&graph, &compared, several)?;
+        let loss = self.add_penalties(&graph, total(&compared, &losses)?, &effects)?;
         outputs.push(("loss".to_owned(), loss.clone()));
-        let metrics = self.add_metrics(&graph, &y_true, &y_pred, weights.as_ref(), &mut outputs)?;
+        let entries = self.add_entries(&graph, &compared, &losses, &mut outputs)?;
         let updates = match signature.mode {
             Mode::Train => graph.scope(OPTIMIZER, || self.add_updates(&graph, &loss))?,
             Mode::Gradient => {
@@ -111,8 +172,9 @@ impl Model {
             }
             Mode::Test | Mode::Predict => Vec::new(),
         };
-        let updates = updates.into_iter().chain(effects.updates.into_inner());
-        let updates: Vec<(String, Value)> = updates.collect();
+        let own = effects.updates.into_inner().into_iter();
+        let own = own.map(|update| (update.state, update.value));
+        let updates: Vec<(String, Value)> = updates.into_iter().chain(own).collect();
         let inputs: Vec<&Value> = inputs.iter().collect();
         let outputs: Vec<(&str, &Value)> = outputs
             .iter()
@@ -123,24 +185,7 @@ impl Model {
             .map(|(name, value)| (name.as_str(), value))
             .collect();
         let program = Program::new(&graph, &inputs, &outputs, &updates)?;
-        Ok(StepProgram { program, metrics })
-    }
-
-    fn add_loss(
-        &self,
-        graph: &Graph,
-        y_true: &Value,
-        y_pred: &Value,
-        weights: Option<&Value>,
-    ) -> Result<Value> {
-        let compiled = self.require_compiled("fit")?;
-        let loss = graph.scope("loss", || compiled.loss.reduce(y_true, y_pred, weights))?;
-        if loss.shape().rank() != 0 || !loss.dtype().is_float() {
-            let name = compiled.loss.function().name();
-            let received = loss.value_type().to_string();
-            return Err(Error::mismatch(name, "one float", received, ""));
-        }
-        Ok(loss)
+        Ok(StepProgram { program, entries })
     }
 
     /// The loss with what layers added to it and the penalties on the parameters that training changes (as Keras reports it,
@@ -160,37 +205,49 @@ impl Model {
         Ok(loss)
     }
 
-    fn add_metrics(
+    /// The outputs that are reported.
+    fn add_entries(
         &self,
         graph: &Graph,
-        y_true: &Value,
-        y_pred: &Value,
-        weights: Option<&Value>,
+        compared: &[Option<Compared>],
+        losses: &[Option<Value>],
         outputs: &mut Vec<(String, Value)>,
     ) -> Result<Vec<Vec<Added>>> {
         let compiled = self.require_compiled("fit")?;
-        let plain = compiled.metrics.iter().map(|metric| (metric, None));
-        let weighted = compiled
-            .weighted_metrics
-            .iter()
-            .map(|metric| (metric, weights));
-        let mut metrics = Vec::new();
-        for (metric, weights) in plain.chain(weighted) {
-            let name = metric.name();
-            let totals = graph.scope(name, || metric.totals(y_true, y_pred, weights))?;
+        let mut entries = Vec::new();
+        for entry in &compiled.entries {
+            let name = &entry.name;
             let mut added = Vec::new();
-            for (index, total) in totals.into_iter().enumerate() {
-                if let Operation::DimensionSize(size) = total.operation() {
-                    // The host knows it.
-                    added.push(Added::Elements(size.dim));
-                    continue;
+            match (&compared[entry.output], entry.metric) {
+                (Some(one), Some(place)) => {
+                    let metric = one.objective.all_metrics().nth(place);
+                    let Some((metric, weighted)) = metric else {
+                        continue;
+                    };
+                    let weights = one.weights.as_ref().filter(|_| weighted);
+                    let totals = || metric.totals(&one.target, &one.prediction, weights);
+                    for (index, total) in graph.scope(name, totals)?.into_iter().enumerate() {
+                        if let Operation::DimensionSize(size) = total.operation() {
+                            // The host knows it.
+                            added.push(Added::Elements(size.dim));
+                            continue;
+                        }
+                        added.push(Added::Output(outputs.len()));
+                        outputs.push((format!("{name}/{index}"), total));
+                    }
                 }
-                added.push(Added::Output(outputs.len()));
-                outputs.push((format!("{name}/{index}"), total));
+                _ => {
+                    added.push(Added::Output(outputs.len()));
+                    outputs.extend(
+                        losses[entry.output]
+                            .clone()
+                            .map(|loss| (name.clone(), loss)),
+                    );
+                }
             }
-            metrics.push(added);
+            entries.push(added);
         }
-        Ok(metrics)
+        Ok(entries)
     }
 
     fn add_updates(&self, graph: &Graph, loss: &Value) -> Result<Vec<(String, Value)>> {
@@ -221,16 +278,32 @@ impl Model {
         compiled.ok_or_else(|| super::compile::not_compiled(action))
     }
 
-    /// The shape and dtype of one example's target, as the loss takes it.
-    pub(super) fn target(&self, action: &'static str) -> Result<(Vec<usize>, DType)> {
-        let loss = &self.require_compiled(action)?.loss;
-        let output = self.output_shape().unwrap_or_default();
-        Ok(match loss.function().takes_class_indices() {
-            true => (
-                output[..output.len().saturating_sub(1)].to_vec(),
-                DType::I32,
-            ),
-            false => (output, DType::F32),
+    /// For each output, the shape and dtype of one example's target, as the loss takes it; `None` where it is compared with
+    /// none.
+    pub(super) fn targets(&self, action: &'static str) -> Result<Vec<Option<(Vec<usize>, DType)>>> {
+        let objectives = self.require_compiled(action)?.objectives.iter();
+        let outputs = self.output_shapes().unwrap_or_default();
+        let target = |(objective, output): (&OutputObjective, Vec<usize>)| {
+            let sparse = objective.loss.as_ref();
+            let sparse = sparse.is_some_and(|loss| loss.function().takes_class_indices());
+            objective.has_target().then(|| match sparse {
+                true => (
+                    output[..output.len().saturating_sub(1)].to_vec(),
+                    DType::I32,
+                ),
+                false => (output, DType::F32),
+            })
+        };
+        Ok(objectives.zip(outputs).map(target).collect())
+    }
+
+    /// A step on examples without weights.
+    pub(super) fn plain_signature(&self, mode: Mode, action: &'static str) -> Result<Signature> {
+        let targets = self.targets(action)?;
+        Ok(Signature {
+            mode,
+            weights: vec![None; targets.len()],
+            targets,
         })
     }
 
@@ -242,21 +315,70 @@ impl Model {
     pub fn graph_text(&self, training: bool) -> Result<String> {
         self.require_built("graph_text")?;
         let signature = match training {
-            true => Signature {
-                mode: Mode::Train,
-                target: Some(self.target("graph_text")?),
-                weighted: false,
-            },
-            false => Signature {
-                mode: Mode::Predict,
-                target: None,
-                weighted: false,
-            },
+            true => self.plain_signature(Mode::Train, "graph_text")?,
+            false => Signature::predict(),
         };
         let mut program = self.step_program(&signature)?.program;
         danlu_graph::rewrite::optimize(&mut program)?;
         Ok(program.to_string())
     }
+}
+
+/// The loss of each output that has one.
+fn add_losses(
+    graph: &Graph,
+    compared: &[Option<Compared>],
+    several: bool,
+) -> Result<Vec<Option<Value>>> {
+    let mut losses = Vec::new();
+    for one in compared {
+        let Some((one, loss)) = one
+            .as_ref()
+            .and_then(|one| Some((one, one.objective.loss.as_ref()?)))
+        else {
+            losses.push(None);
+            continue;
+        };
+        let name = match several {
+            true => format!("{}_loss", one.name),
+            false => "loss".to_owned(),
+        };
+        let reduce = || loss.reduce(&one.target, &one.prediction, one.weights.as_ref());
+        let value = graph.scope(&name, reduce)?;
+        if value.shape().rank() != 0 || !value.dtype().is_float() {
+            let received = value.value_type().to_string();
+            return Err(Error::mismatch(
+                loss.function().name(),
+                "one float",
+                received,
+                "",
+            ));
+        }
+        losses.push(Some(value));
+    }
+    Ok(losses)
+}
+
+/// The outputs' losses, each times its weight, in one.
+fn total(compared: &[Option<Compared>], losses: &[Option<Value>]) -> Result<Value> {
+    let mut sum: Option<Value> = None;
+    for (one, loss) in compared.iter().zip(losses) {
+        let (Some(one), Some(loss)) = (one, loss) else {
+            continue;
+        };
+        let loss = match one.objective.weight {
+            1.0 => loss.clone(),
+            weight => loss.multiply_scalar(weight)?,
+        };
+        sum = Some(match sum {
+            Some(sum) => sum.add(&loss.cast(sum.dtype())?)?,
+            None => loss,
+        });
+    }
+    sum.ok_or_else(|| {
+        let expected = "a target for one of the outputs that have a loss";
+        Error::mismatch("the data", expected, "none", "")
+    })
 }
 
 /// The values of parameters.

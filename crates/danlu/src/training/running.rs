@@ -4,7 +4,7 @@ use danlu_graph::Tensor;
 
 use super::Logs;
 use super::plans::Total;
-use crate::metrics::{Metric, Totals};
+use crate::metrics::{Metric, Totals, keys};
 
 /// Loss and metrics over the steps of a pass.
 #[derive(Debug, Default)]
@@ -26,15 +26,15 @@ struct Sums {
 }
 
 impl Running {
-    /// Of a loss and these metrics, for predictions of so many outputs.
-    pub fn new<'a>(metrics: impl Iterator<Item = &'a Metric>, outputs: usize) -> Running {
+    /// Of a loss and what else is reported, each with the number of its numbers.
+    pub fn new<'a>(entries: impl Iterator<Item = (&'a str, usize)>) -> Running {
         let mut running = Running {
             names: vec!["loss".to_owned()],
             ..Running::default()
         };
-        for metric in metrics {
+        for (name, count) in entries {
             let first = running.names.len();
-            running.names.extend(metric.names(outputs));
+            running.names.extend(keys(name, count));
             running.metrics.push(Sums {
                 places: (first, running.names.len()),
                 ..Sums::default()
@@ -65,6 +65,20 @@ impl Running {
         self.values[0] = match self.examples {
             0.0 => 0.0,
             examples => self.loss / examples,
+        };
+    }
+
+    /// Adds an output's loss of a batch, the entry of this place, weighted by the batch's examples; the batch's loss was added
+    /// before.
+    pub fn add_part(&mut self, place: usize, loss: f64, examples: f64) {
+        let sums = &mut self.metrics[place];
+        if sums.numbers.len() != 1 {
+            sums.numbers = vec![0.0];
+        }
+        sums.numbers[0] += loss * examples;
+        self.values[sums.places.0] = match self.examples {
+            0.0 => 0.0,
+            all => sums.numbers[0] / all,
         };
     }
 

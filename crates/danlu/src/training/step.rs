@@ -5,40 +5,72 @@ use danlu_graph::{Tensor, TensorData};
 
 use crate::{Error, Model, Result};
 
-use super::program::{Mode, Signature};
+use super::arrangement::{Arrangement, Weights};
+use super::compile::{Compiled, metric};
+use super::plans::Total;
+use super::program::Signature;
 
-/// Inputs of a step at most: `x`, `y`, weights, seed, first example.
-const MOST_INPUTS: usize = 5;
+/// Inputs of a step at most: the model's, targets, weights, seed, first example.
+const MOST_INPUTS: usize = 64;
+
+/// Class indices that are looked at before they are used.
+struct Labels {
+    /// Which of the targets.
+    target: usize,
+    /// The number of classes.
+    classes: usize,
+    /// A class index that is none and counts for nothing.
+    ignored: Option<i64>,
+}
 
 /// What a pass over data does at each step. Holds the numbers that programs are given beside the batch.
 pub(super) struct Stepper {
     pub signature: Signature,
-    /// The number of classes, where targets are class indices.
-    classes: Option<usize>,
-    /// A class index that is none and counts for nothing.
-    ignored: Option<i64>,
+    arrangement: Arrangement,
+    labels: Vec<Labels>,
     dataset: String,
     seed: Tensor,
     first_example: Tensor,
 }
 
 impl Stepper {
-    pub fn new(model: &Model, signature: Signature, dataset: &str, seed: u64) -> Result<Stepper> {
-        let loss = model
-            .compiled
-            .as_ref()
-            .map(|compiled| compiled.loss.function());
-        let sparse =
-            loss.filter(|loss| signature.mode != Mode::Predict && loss.takes_class_indices());
-        let classes = match sparse {
-            Some(_) => model.output_shape().and_then(|shape| shape.last().copied()),
-            None => None,
-        };
-        let ignored = sparse.and_then(|loss| loss.ignored_class());
+    pub fn new(
+        model: &Model,
+        signature: Signature,
+        arrangement: Arrangement,
+        dataset: &str,
+        seed: u64,
+    ) -> Result<Stepper> {
+        let arrays = &arrangement;
+        let count = arrays.features.len() + arrays.targets.len() + arrays.weights.len() + 2;
+        if count > MOST_INPUTS {
+            return Err(Error::mismatch(
+                format!("the inputs and outputs of {}", model.name()),
+                format!("at most {MOST_INPUTS} arrays"),
+                count.to_string(),
+                "",
+            ));
+        }
+        let mut labels = Vec::new();
+        let objectives = model.compiled.iter().flat_map(|one| &one.objectives);
+        let outputs = model.output_shapes().unwrap_or_default();
+        let compared = objectives.zip(outputs).zip(&signature.targets);
+        let compared = compared.filter(|(_, target)| target.is_some());
+        for (((objective, output), _), &target) in compared.zip(&arrangement.targets) {
+            let function = objective.loss.as_ref().map(|loss| loss.function());
+            let sparse = function.filter(|loss| loss.takes_class_indices());
+            if let (Some(loss), Some(&classes)) = (sparse, output.last()) {
+                labels.push(Labels {
+                    target,
+                    classes,
+                    ignored: loss.ignored_class(),
+                });
+            }
+        }
         Ok(Stepper {
             signature,
-            classes,
-            ignored,
+            arrangement,
+            labels,
             dataset: dataset.to_owned(),
             seed: Tensor::from_i64(&[], vec![seed as i64])?,
             first_example: Tensor::from_i64(&[], vec![0])?,
@@ -55,8 +87,10 @@ impl Stepper {
         examples: usize,
         indices: Option<&[usize]>,
     ) -> Result<usize> {
-        if let (Some(classes), Some(labels)) = (self.classes, batch.targets.first()) {
-            self.check_labels(labels, classes, batch.len(), examples, indices)?;
+        for own in &self.labels {
+            if let Some(labels) = batch.targets.get(own.target) {
+                self.check_labels(own, labels, batch.len(), examples, indices)?;
+            }
         }
         let place = model.plan(&self.signature, batch.len())?;
         if let Some([first]) = self.first_example.as_i64_mut() {
@@ -69,27 +103,24 @@ impl Stepper {
             count += 1;
         };
         let missing = |what: &str| Error::mismatch(what, "an array", "none", "");
-        push(
-            batch
-                .features
-                .first()
-                .ok_or_else(|| missing("the batch's features"))?,
-        );
-        if self.signature.mode != Mode::Predict {
-            push(
-                batch
-                    .targets
-                    .first()
-                    .ok_or_else(|| missing("the batch's targets"))?,
-            );
-            if self.signature.weighted {
-                let weights = weights.or(batch.weights.as_ref());
-                push(weights.ok_or_else(|| missing("the batch's weights"))?);
-            }
-            if self.signature.mode.trains() {
-                push(&self.seed);
-                push(&self.first_example);
-            }
+        for &place in &self.arrangement.features {
+            let feature = batch.features.get(place);
+            push(feature.ok_or_else(|| missing("the batch's features"))?);
+        }
+        for &place in &self.arrangement.targets {
+            let target = batch.targets.get(place);
+            push(target.ok_or_else(|| missing("the batch's targets"))?);
+        }
+        for source in &self.arrangement.weights {
+            let own = match *source {
+                Weights::Examples => weights.or(batch.weights.as_ref()),
+                Weights::Target(place) => batch.target_weights.get(place),
+            };
+            push(own.ok_or_else(|| missing("the batch's weights"))?);
+        }
+        if self.signature.mode.trains() {
+            push(&self.seed);
+            push(&self.first_example);
         }
         let Some(executor) = model.executor.as_deref_mut() else {
             return Ok(place);
@@ -107,24 +138,37 @@ impl Stepper {
         let plan = model.plans.get(place);
         let loss = plan.outputs[0].get_f64(0);
         compiled.running.add_loss(loss, plan.batch as f64);
-        let metrics = compiled.metrics.iter().chain(&compiled.weighted_metrics);
-        for (place, (metric, totals)) in metrics.zip(&plan.metrics).enumerate() {
-            compiled.running.add(place, metric, totals, &plan.outputs);
+        let Compiled {
+            entries,
+            objectives,
+            running,
+            ..
+        } = compiled;
+        for (place, (entry, totals)) in entries.iter().zip(&plan.entries).enumerate() {
+            match (metric(objectives, entry), totals.as_slice()) {
+                (Some(metric), totals) => running.add(place, metric, totals, &plan.outputs),
+                (None, &[Total::Output(output)]) => {
+                    let loss = plan.outputs[output].get_f64(0);
+                    running.add_part(place, loss, plan.batch as f64);
+                }
+                (None, _) => {}
+            }
         }
         loss
     }
 
     fn check_labels(
         &self,
+        own: &Labels,
         labels: &Tensor,
-        classes: usize,
         rows: usize,
         examples: usize,
         indices: Option<&[usize]>,
     ) -> Result<()> {
+        let classes = own.classes;
         let bad = match labels.data() {
-            _ if self.ignored.is_some() => {
-                let ignored = self.ignored.map(|class| class as f64);
+            _ if own.ignored.is_some() => {
+                let ignored = own.ignored.map(|class| class as f64);
                 let is_class =
                     |value: f64| (0.0..classes as f64).contains(&value) && value.fract() == 0.0;
                 (0..labels.len()).find(|&place| {

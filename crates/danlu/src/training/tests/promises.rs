@@ -123,7 +123,11 @@ fn compile_settings_that_cannot_be_used_are_named() {
     for (key, value, expected) in [
         ("optimizer", serde_json::Value::Null, "without an optimizer"),
         ("loss", serde_json::Value::Null, "without a loss"),
-        ("loss_weights", 0.5.into(), "`loss_weights`"),
+        (
+            "loss_weights",
+            serde_json::json!({ "other": 0.5 }),
+            "output of this model",
+        ),
     ] {
         let mut file = classifier().to_file().unwrap();
         let mut compile = whole.clone();
