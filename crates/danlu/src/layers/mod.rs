@@ -57,6 +57,7 @@ mod global_pooling;
 mod group_normalization;
 mod identity;
 mod input;
+mod interpolation;
 mod layer_normalization;
 mod leaky_relu;
 mod merging;
@@ -114,6 +115,7 @@ pub use global_pooling::{GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPoolin
 pub use group_normalization::GroupNormalization;
 pub use identity::Identity;
 pub use input::Input;
+pub use interpolation::Interpolation;
 pub use layer_normalization::LayerNormalization;
 pub use leaky_relu::LeakyReLU;
 pub use merging::{Add, Average, Concatenate, Dot, DotAxes, Maximum, Minimum, Multiply, Subtract};
@@ -137,7 +139,7 @@ pub use spatial_dropout::{SpatialDropout1D, SpatialDropout2D, SpatialDropout3D};
 pub use spec::LayerSpec;
 pub use transposed_convolution::{Conv1DTranspose, Conv2DTranspose, TransposedConvolution};
 pub use unit_normalization::UnitNormalization;
-pub use up_sampling::{Interpolation, UpSampling1D, UpSampling2D, UpSampling3D};
+pub use up_sampling::{UpSampling1D, UpSampling2D, UpSampling3D};
 pub use zero_padding::{ZeroPadding1D, ZeroPadding2D, ZeroPadding3D};
 
 /// A piece of a model: it declares parameters, and computes values from values with graph operations.
