@@ -95,6 +95,22 @@ impl Model {
         Ok(self.outputs.iter().map(value).collect())
     }
 
+    /// What comes to a layer at its first call, as in predictions.
+    pub(crate) fn input_of(&self, layer: &str, graph: &Graph, inputs: &[Value]) -> Result<Value> {
+        let called = |index: &usize| self.nodes[self.calls[*index].node].name == layer;
+        let Some(last) = (0..self.calls.len()).find(called) else {
+            return Err(Error::unknown("layer", layer, self.layer_names()));
+        };
+        let effects = Effects::default();
+        let calls = Calls::new(graph, &effects);
+        let mut outputs: Vec<Vec<Value>> = Vec::with_capacity(last);
+        for index in 0..last {
+            let values = self.call_inputs(index, inputs, &outputs);
+            outputs.push(self.make_call(&calls, index, &values)?);
+        }
+        Ok(self.call_inputs(last, inputs, &outputs).swap_remove(0))
+    }
+
     /// The inputs of a call, of the model's inputs and the outputs of the calls before it.
     pub(super) fn call_inputs(
         &self,

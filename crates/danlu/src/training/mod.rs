@@ -1,5 +1,6 @@
 //! Compile, fit, evaluate, predict: a step is one program, kept as a plan for each batch size.
 
+mod adapt;
 mod arrangement;
 mod benchmark;
 mod compile;
