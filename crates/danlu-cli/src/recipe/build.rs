@@ -18,6 +18,9 @@ pub struct DataShape<'a> {
     pub classes: Option<usize>,
 }
 
+/// Optimizer, loss, metrics, and metrics that weights touch.
+type Settings = (Box<dyn Optimizer>, Loss, Vec<Metric>, Vec<Metric>);
+
 impl Recipe {
     /// The model of the recipe's layers, built for the data and compiled.
     ///
@@ -55,8 +58,8 @@ impl Recipe {
         model.set_executor(executor)?;
         let names: Vec<String> = model.layer_names().into_iter().map(str::to_owned).collect();
         // Compiling builds: that way there is room for the optimizer's state as well, before weights are drawn.
-        let (optimizer, loss, metrics) = self.settings()?;
-        let compiled = model.compile_with(optimizer, loss, metrics, Vec::new());
+        let (optimizer, loss, metrics, weighted) = self.settings()?;
+        let compiled = model.compile_with(optimizer, loss, metrics, weighted);
         compiled.map_err(|error| {
             if model.is_built() {
                 return self.library_error("training", &error);
@@ -84,14 +87,14 @@ impl Recipe {
     /// # Errors
     /// They do not fit each other or the model.
     pub fn compile(&self, model: &mut Model) -> Result<()> {
-        let (optimizer, loss, metrics) = self.settings()?;
+        let (optimizer, loss, metrics, weighted) = self.settings()?;
         model
-            .compile_with(optimizer, loss, metrics, Vec::new())
+            .compile_with(optimizer, loss, metrics, weighted)
             .map_err(|error| self.library_error("training", &error))
     }
 
     /// What the recipe says a model is compiled with.
-    fn settings(&self) -> Result<(Box<dyn Optimizer>, Loss, Vec<Metric>)> {
+    fn settings(&self) -> Result<Settings> {
         let training = &self.training;
         let (Some(optimizer), Some(loss)) = (&training.optimizer, &training.loss) else {
             let message = "compiling needs an optimizer and a loss: give both `training.optimizer` and `training.loss`";
@@ -101,11 +104,12 @@ impl Recipe {
         let optimizer =
             danlu::optimizers::from_json(optimizer).map_err(at("training.optimizer"))?;
         let loss = Loss::from_json(loss).map_err(at("training.loss"))?;
-        let metrics = training.metrics.iter().map(Metric::from_json);
-        let metrics = metrics
-            .collect::<danlu::Result<Vec<Metric>>>()
-            .map_err(at("training.metrics"))?;
-        Ok((optimizer, loss, metrics))
+        let list = |metrics: &[Value]| -> danlu::Result<Vec<Metric>> {
+            metrics.iter().map(Metric::from_json).collect()
+        };
+        let metrics = list(&training.metrics).map_err(at("training.metrics"))?;
+        let weighted = list(&training.weighted_metrics).map_err(at("training.weighted_metrics"))?;
+        Ok((optimizer, loss, metrics, weighted))
     }
 
     fn layer_count(&self) -> usize {

@@ -1,5 +1,6 @@
 //! Recipes: what a TOML file says about data, model and training.
 
+mod adapt;
 pub mod build;
 pub mod builtin;
 pub mod document;
@@ -54,6 +55,10 @@ pub struct Training {
     pub loss: Option<Value>,
     /// The metrics.
     pub metrics: Vec<Value>,
+    /// The metrics that class weights touch.
+    pub weighted_metrics: Vec<Value>,
+    /// A weight for each class, by its index; those without one weigh 1.
+    pub class_weight: Option<Vec<f32>>,
     /// Times that all examples are seen.
     pub epochs: usize,
     /// Examples of a step.
@@ -214,10 +219,18 @@ impl Training {
         let mut table = Table::open(document, "training")?;
         let optimizer = table.take("optimizer").cloned();
         let loss = table.take("loss").cloned();
-        let metrics = match table.take("metrics") {
-            None => Vec::new(),
-            Some(Value::Array(metrics)) => metrics.clone(),
-            Some(other) => return Err(table.wrong("metrics", "a list of metrics", other)),
+        let mut list = |key: &'static str| match table.take(key) {
+            None => Ok(Vec::new()),
+            Some(Value::Array(metrics)) => Ok(metrics.clone()),
+            Some(other) => Err(table.wrong(key, "a list of metrics", other)),
+        };
+        let (metrics, weighted_metrics) = (list("metrics")?, list("weighted_metrics")?);
+        let class_weight = match table.take("class_weight") {
+            None => None,
+            Some(value) => Some(class_weight(value).ok_or_else(|| {
+                let expected = "a list of numbers of 0 or above, one for each class, or a table of classes' numbers, such as { 2 = 5.0 }";
+                table.wrong("class_weight", expected, value)
+            })?),
         };
         // Both bounds are far above anything that fits into memory or a life.
         let epochs = table.integer("epochs", 1, i64::from(i32::MAX))?;
@@ -237,9 +250,15 @@ impl Training {
         if let Some(loss) = &loss {
             Loss::from_json(loss).map_err(|error| located("training.loss", error))?;
         }
-        for (index, metric) in metrics.iter().enumerate() {
-            let path = format!("training.metrics.{index}");
-            Metric::from_json(metric).map_err(|error| located(&path, error))?;
+        let lists = [
+            ("metrics", &metrics),
+            ("weighted_metrics", &weighted_metrics),
+        ];
+        for (key, list) in lists {
+            for (index, metric) in list.iter().enumerate() {
+                let path = format!("training.{key}.{index}");
+                Metric::from_json(metric).map_err(|error| located(&path, error))?;
+            }
         }
         let early_stopping = early_stopping
             .map(EarlyStopping::from_json)
@@ -249,6 +268,8 @@ impl Training {
             optimizer,
             loss,
             metrics,
+            weighted_metrics,
+            class_weight,
             epochs: epochs.unwrap_or(1) as usize,
             batch_size: batch_size.unwrap_or(32) as usize,
             validation_split: validation_split.unwrap_or(0.0),
@@ -256,6 +277,30 @@ impl Training {
             seed: seed.unwrap_or(0) as u64,
             early_stopping,
         })
+    }
+}
+
+/// The largest class that can have a weight of its own: far more than anybody has.
+const LARGEST_CLASS: usize = 1 << 20;
+
+/// A weight for each class: a list, or a table by class as Keras' dictionary, where classes that are not in it weigh 1.
+fn class_weight(value: &Value) -> Option<Vec<f32>> {
+    let weight = |value: &Value| {
+        let weight = value.as_f64()? as f32;
+        (weight >= 0.0 && weight.is_finite()).then_some(weight)
+    };
+    match value {
+        Value::Array(list) if !list.is_empty() => list.iter().map(weight).collect(),
+        Value::Object(table) if !table.is_empty() => {
+            let mut weights = Vec::new();
+            for (class, value) in table {
+                let class: usize = class.parse().ok().filter(|class| *class < LARGEST_CLASS)?;
+                weights.resize(weights.len().max(class + 1), 1.0);
+                weights[class] = weight(value)?;
+            }
+            Some(weights)
+        }
+        _ => None,
     }
 }
 
@@ -291,6 +336,7 @@ fn read_layers(document: &Document, layers: &Value) -> Result<Vec<(String, Confi
             let message = format!("layer {index} needs a `type`, such as type = \"Dense\"");
             return Err(document.error(&path, &message));
         };
+        adapt::take(document, &path, &class_name, &mut arguments)?;
         let mut complete = arguments.clone();
         // The units of the last Dense may be left to the data's classes.
         if index + 1 == list.len() && class_name == "Dense" && !complete.contains_key("units") {
