@@ -55,10 +55,12 @@ impl FromConfig for R2Score {
             None => ClassAggregation::UniformAverage,
             Some(value) => match value.as_str() {
                 None if value.is_null() => ClassAggregation::None,
+                // What a recipe can write: TOML has no null.
+                Some("none") => ClassAggregation::None,
                 Some("uniform_average") => ClassAggregation::UniformAverage,
                 Some("variance_weighted_average") => ClassAggregation::VarianceWeightedAverage,
                 _ => {
-                    let expected = "`uniform_average` or `variance_weighted_average`";
+                    let expected = "`uniform_average`, `variance_weighted_average` or `none`";
                     return Err(arguments.wrong("class_aggregation", expected, &value));
                 }
             },

@@ -74,6 +74,10 @@ fn each_number_has_a_name_and_nothing_is_lost() {
         ]
     );
     assert_eq!(history.get("r2[1]").unwrap().len(), 2);
+    // As a recipe writes it, which knows no null.
+    let written = serde_json::json!({ "type": "R2Score", "class_aggregation": "none" });
+    let json = Metric::from_json(&written).unwrap().to_json();
+    assert!(json["config"]["class_aggregation"].is_null(), "{json}");
     assert_eq!(history.list("loss").len(), 2);
 }
 
