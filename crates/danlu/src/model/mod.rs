@@ -6,9 +6,12 @@ mod forward;
 mod functional;
 mod keras;
 mod nested;
+mod operators;
 mod saving;
 mod sequential;
 mod summary;
+#[cfg(test)]
+mod tests;
 mod weights;
 
 use danlu_graph::operations::{Operation, UnaryKind};
@@ -325,7 +328,8 @@ impl Model {
         }
     }
 
-    /// The names of the outputs: those of the layers that give them, or those that were given to [`Model::new`].
+    /// The names of the outputs: those of the layers that give them (`layer`, `layer_1`, ... where one gives several), or those of
+    /// [`with_output_names`](Self::with_output_names).
     pub fn output_names(&self) -> Vec<String> {
         if let Some(keys) = &self.output_keys {
             return keys.clone();
@@ -334,7 +338,18 @@ impl Model {
             Source::Input(place) => self.input_names()[*place].to_owned(),
             Source::Call { call, .. } => self.nodes[self.calls[*call].node].name.clone(),
         };
-        self.outputs.iter().map(name).collect()
+        let mut names: Vec<String> = Vec::with_capacity(self.outputs.len());
+        for base in self.outputs.iter().map(name) {
+            // A layer may give several.
+            let mut own = base.clone();
+            let mut number = 1;
+            while names.contains(&own) {
+                own = format!("{base}_{number}");
+                number += 1;
+            }
+            names.push(own);
+        }
+        names
     }
 
     /// The name of the layer that gives a value; empty for one that no layer gives.

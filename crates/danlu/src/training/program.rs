@@ -31,12 +31,15 @@ impl Mode {
     }
 }
 
+/// The shape of one example's target, and its dtype.
+pub(crate) type TargetType = (Vec<usize>, DType);
+
 /// What decides a program, beside the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Signature {
     pub mode: Mode,
     /// For each output, its target's example shape and dtype, where it is compared with one.
-    pub targets: Vec<Option<(Vec<usize>, DType)>>,
+    pub targets: Vec<Option<TargetType>>,
     /// For each output, which array of sample weights is its, where one is.
     pub weights: Vec<Option<usize>>,
 }
@@ -280,7 +283,7 @@ impl Model {
 
     /// For each output, the shape and dtype of one example's target, as the loss takes it; `None` where it is compared with
     /// none.
-    pub(super) fn targets(&self, action: &'static str) -> Result<Vec<Option<(Vec<usize>, DType)>>> {
+    pub(super) fn targets(&self, action: &'static str) -> Result<Vec<Option<TargetType>>> {
         let objectives = self.require_compiled(action)?.objectives.iter();
         let outputs = self.output_shapes().unwrap_or_default();
         let target = |(objective, output): (&OutputObjective, Vec<usize>)| {
