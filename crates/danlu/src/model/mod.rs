@@ -7,11 +7,14 @@ mod functional;
 mod keras;
 mod nested;
 mod operators;
+mod part;
 mod saving;
 mod sequential;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod trainable;
+mod transfer;
 mod weights;
 
 use danlu_graph::operations::{Operation, UnaryKind};
@@ -24,9 +27,11 @@ use crate::regularizers::Regularizer;
 use crate::training::{Compiled, PlanCache};
 use crate::{Config, Error, Result};
 
+pub(crate) use forward::Calls;
 pub use functional::{IntoSymbols, SharedLayer, Symbol};
 pub use saving::LoadOptions;
 pub use sequential::Sequential;
+pub use transfer::{LoadReport, Mismatch};
 
 /// Where a layer's input comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,6 +241,12 @@ impl Model {
     pub fn layer(&self, name: &str) -> Option<&dyn Layer> {
         let node = self.nodes.iter().find(|node| node.name == name)?;
         Some(&*node.layer)
+    }
+
+    /// The place of a layer.
+    pub(crate) fn place(&self, name: &str) -> Result<usize> {
+        let place = self.nodes.iter().position(|node| node.name == name);
+        place.ok_or_else(|| Error::unknown("layer", name, self.layer_names()))
     }
 
     /// The layers with their names, in order.
