@@ -134,8 +134,9 @@ impl MatmulPlan {
             batch == 1 && !swapped && pieces >= 4 && rows <= MOST_ROWS && rows * columns <= 65536;
         let wanted_tasks = (flops / 1_000_000).clamp(1, 32);
         let (schedule, groups) = if by_pieces {
-            // Half the rows, or two panels.
-            let groups = panels.len().div_ceil(2);
+            // Half the rows, or the columns of one look at A's zeros.
+            let widest = kernel::widest_panel(lanes);
+            let groups = panels.len().div_ceil((zeros::VECTORS / widest).max(1));
             let halves = if groups == 1 && rows >= 16 { 2 } else { 1 };
             let row_block = rows.div_ceil(halves);
             (Schedule::Pieces { row_block }, groups)
