@@ -138,6 +138,22 @@ impl Program {
         &self.updates
     }
 
+    /// Gives states other names: the same program over other state.
+    pub fn rename_states(&mut self, rename: impl Fn(&str) -> Option<String>) {
+        for node in &mut self.nodes {
+            if let Operation::State(state) = &mut node.operation
+                && let Some(name) = rename(&state.name)
+            {
+                state.name = name;
+            }
+        }
+        for update in &mut self.updates {
+            if let Some(name) = rename(&update.state) {
+                update.state = name;
+            }
+        }
+    }
+
     /// The states that the program reads or updates, with their types.
     pub fn states(&self) -> BTreeMap<String, ValueType> {
         let mut states = BTreeMap::new();

@@ -34,5 +34,6 @@ pub use crate::optimizers::{
 };
 pub use crate::regularizers::{L1, L1L2, L2, OrthogonalRegularizer, Regularizer};
 pub use crate::training::{
-    Control, EarlyStopping, EvaluateOptions, FitOptions, History, Observer, PredictOptions, Results,
+    Control, EarlyStopping, EvaluateOptions, FitOptions, History, Objective, Observer,
+    PredictOptions, Results,
 };

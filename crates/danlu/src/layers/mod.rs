@@ -84,6 +84,7 @@ mod windows;
 mod zero_padding;
 
 use std::fmt::Debug;
+use std::ops::RangeInclusive;
 
 use danlu_graph::{Shape, Value};
 
@@ -167,6 +168,11 @@ pub trait Layer: Send + Debug + 'static {
         Ok(vec![self.call(context, inputs)?])
     }
 
+    /// How many inputs the layer takes: 1 for nearly all.
+    fn inputs(&self) -> RangeInclusive<usize> {
+        1..=1
+    }
+
     /// The number of outputs, 1 for nearly all.
     fn outputs(&self) -> usize {
         1
@@ -222,6 +228,11 @@ pub trait Layer: Send + Debug + 'static {
 
     /// The model that this layer is, where it is one.
     fn as_model(&self) -> Option<&Model> {
+        None
+    }
+
+    /// As [`as_model`](Self::as_model), to change.
+    fn as_model_mut(&mut self) -> Option<&mut Model> {
         None
     }
 }

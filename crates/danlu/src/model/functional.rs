@@ -76,6 +76,7 @@ pub struct SharedLayer {
     layer: Arc<Mutex<Option<LayerSpec>>>,
     title: Arc<str>,
     outputs: usize,
+    is_input: bool,
 }
 
 impl SharedLayer {
@@ -90,6 +91,7 @@ impl SharedLayer {
         SharedLayer {
             title: title.into(),
             outputs: spec.layer.outputs(),
+            is_input: spec.layer.input_shape().is_some(),
             layer: Arc::new(Mutex::new(Some(spec))),
         }
     }
@@ -136,12 +138,6 @@ impl SharedLayer {
     fn take(&self) -> Option<LayerSpec> {
         let mut layer = self.layer.lock().unwrap_or_else(PoisonError::into_inner);
         layer.take()
-    }
-
-    fn is_input(&self) -> bool {
-        let layer = self.layer.lock().unwrap_or_else(PoisonError::into_inner);
-        let input = |spec: &LayerSpec| spec.layer.input_shape().is_some();
-        layer.as_ref().is_some_and(input)
     }
 
     fn id(&self) -> usize {
@@ -300,7 +296,7 @@ fn check_ends(inputs: &[Symbol], outputs: &[Symbol]) -> Result<()> {
         let twice = inputs[..place]
             .iter()
             .any(|other| other.call.number == input.call.number);
-        if twice || !input.call.layer.is_input() {
+        if twice || !input.call.layer.is_input {
             let received = format!("the result of layer {}", input.call.layer.title());
             return Err(Error::argument("Model::new", "inputs", expected, received));
         }

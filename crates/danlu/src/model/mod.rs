@@ -6,9 +6,15 @@ mod forward;
 mod functional;
 mod keras;
 mod nested;
+mod operators;
+mod part;
 mod saving;
 mod sequential;
 mod summary;
+#[cfg(test)]
+mod tests;
+mod trainable;
+mod transfer;
 mod weights;
 
 use danlu_graph::operations::{Operation, UnaryKind};
@@ -21,9 +27,11 @@ use crate::regularizers::Regularizer;
 use crate::training::{Compiled, PlanCache};
 use crate::{Config, Error, Result};
 
+pub(crate) use forward::Calls;
 pub use functional::{IntoSymbols, SharedLayer, Symbol};
 pub use saving::LoadOptions;
 pub use sequential::Sequential;
+pub use transfer::{LoadReport, Mismatch};
 
 /// Where a layer's input comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -235,6 +243,12 @@ impl Model {
         Some(&*node.layer)
     }
 
+    /// The place of a layer.
+    pub(crate) fn place(&self, name: &str) -> Result<usize> {
+        let place = self.nodes.iter().position(|node| node.name == name);
+        place.ok_or_else(|| Error::unknown("layer", name, self.layer_names()))
+    }
+
     /// The layers with their names, in order.
     pub fn layers(&self) -> impl Iterator<Item = (&str, &dyn Layer)> {
         self.nodes
@@ -325,7 +339,8 @@ impl Model {
         }
     }
 
-    /// The names of the outputs: those of the layers that give them, or those that were given to [`Model::new`].
+    /// The names of the outputs: those of the layers that give them (`layer`, `layer_1`, ... where one gives several), or those of
+    /// [`with_output_names`](Self::with_output_names).
     pub fn output_names(&self) -> Vec<String> {
         if let Some(keys) = &self.output_keys {
             return keys.clone();
@@ -334,7 +349,18 @@ impl Model {
             Source::Input(place) => self.input_names()[*place].to_owned(),
             Source::Call { call, .. } => self.nodes[self.calls[*call].node].name.clone(),
         };
-        self.outputs.iter().map(name).collect()
+        let mut names: Vec<String> = Vec::with_capacity(self.outputs.len());
+        for base in self.outputs.iter().map(name) {
+            // A layer may give several.
+            let mut own = base.clone();
+            let mut number = 1;
+            while names.contains(&own) {
+                own = format!("{base}_{number}");
+                number += 1;
+            }
+            names.push(own);
+        }
+        names
     }
 
     /// The name of the layer that gives a value; empty for one that no layer gives.

@@ -54,7 +54,7 @@ impl Compiled {
 /// The metric of an entry, if it is one.
 pub(super) fn metric<'a>(objectives: &'a [OutputObjective], entry: &Entry) -> Option<&'a Metric> {
     let metrics = objectives[entry.output].all_metrics();
-    Some(metrics.map(|(metric, _)| metric).nth(entry.metric?)?)
+    metrics.map(|(metric, _)| metric).nth(entry.metric?)
 }
 
 impl Model {

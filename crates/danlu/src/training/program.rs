@@ -31,12 +31,15 @@ impl Mode {
     }
 }
 
+/// The shape of one example's target, and its dtype.
+pub(crate) type TargetType = (Vec<usize>, DType);
+
 /// What decides a program, beside the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Signature {
     pub mode: Mode,
     /// For each output, its target's example shape and dtype, where it is compared with one.
-    pub targets: Vec<Option<(Vec<usize>, DType)>>,
+    pub targets: Vec<Option<TargetType>>,
     /// For each output, which array of sample weights is its, where one is.
     pub weights: Vec<Option<usize>>,
 }
@@ -261,6 +264,12 @@ impl Model {
         };
         let raw = gradients(&loss, &with_respect_to)?;
         let mut updates = optimizers::updates(&**optimizer, graph, &trained, &values, &raw)?;
+        self.constrain(graph, &mut updates)?;
+        Ok(updates)
+    }
+
+    /// Brings new values of parameters to what their constraints allow.
+    pub(super) fn constrain(&self, graph: &Graph, updates: &mut [(String, Value)]) -> Result<()> {
         // As in Keras, after all that the optimizer does.
         for (name, declared) in self.trained_parameters() {
             let Some(constraint) = &declared.constraint else {
@@ -270,7 +279,7 @@ impl Model {
                 *value = graph.scope(&name, || constraint.apply(value))?;
             }
         }
-        Ok(updates)
+        Ok(())
     }
 
     pub(super) fn require_compiled(&self, action: &'static str) -> Result<&super::Compiled> {
@@ -280,7 +289,7 @@ impl Model {
 
     /// For each output, the shape and dtype of one example's target, as the loss takes it; `None` where it is compared with
     /// none.
-    pub(super) fn targets(&self, action: &'static str) -> Result<Vec<Option<(Vec<usize>, DType)>>> {
+    pub(super) fn targets(&self, action: &'static str) -> Result<Vec<Option<TargetType>>> {
         let objectives = self.require_compiled(action)?.objectives.iter();
         let outputs = self.output_shapes().unwrap_or_default();
         let target = |(objective, output): (&OutputObjective, Vec<usize>)| {

@@ -60,6 +60,8 @@ const LEAST_FLOPS_TO_SKIP: usize = 1_000_000;
 /// Elements that a task packs for itself at most, to stay in the second-level cache, and steps of the contraction at least and at most.
 const MOST_OWN_ELEMENTS: usize = 64 * 1024;
 const OWN_STEPS: Range<usize> = 16..1025;
+/// Columns of such a task at most: more than a few cache lines of each of the result's rows, which may lie pages apart.
+const OWN_COLUMNS: usize = 256;
 
 impl MatmulPlan {
     /// Plans for a pool of at most `threads` threads (a larger one works, but runs the plan on one thread).
@@ -134,8 +136,9 @@ impl MatmulPlan {
             batch == 1 && !swapped && pieces >= 4 && rows <= MOST_ROWS && rows * columns <= 65536;
         let wanted_tasks = (flops / 1_000_000).clamp(1, 32);
         let (schedule, groups) = if by_pieces {
-            // Half the rows, or two panels.
-            let groups = panels.len().div_ceil(2);
+            // Half the rows, or the columns of one look at A's zeros.
+            let widest = kernel::widest_panel(lanes);
+            let groups = panels.len().div_ceil((zeros::VECTORS / widest).max(1));
             let halves = if groups == 1 && rows >= 16 { 2 } else { 1 };
             let row_block = rows.div_ceil(halves);
             (Schedule::Pieces { row_block }, groups)
@@ -161,7 +164,8 @@ impl MatmulPlan {
             }
             if packs_own {
                 let width = panels.first().map_or(1, |panel| panel.width);
-                let together = (MOST_OWN_ELEMENTS / (width * shape.k).max(1)).clamp(1, 4);
+                let most = (OWN_COLUMNS / width.max(1)).max(1);
+                let together = (MOST_OWN_ELEMENTS / (width * shape.k).max(1)).clamp(1, most);
                 row_block = rows.next_multiple_of(tallest).min(MOST_ROWS);
                 groups = panels.len().div_ceil(together);
             }
