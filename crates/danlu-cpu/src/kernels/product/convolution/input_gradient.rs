@@ -24,7 +24,7 @@ pub struct ConvolutionInputGradientPlan {
 /// How it is computed: the shape decides.
 #[derive(Debug)]
 enum Method {
-    Correlation(Correlation),
+    Correlation(Box<Correlation>),
     Scatter(ScatterPlan),
     Noted(NotedInputGradient),
 }
@@ -111,7 +111,9 @@ impl ConvolutionInputGradientPlan {
         };
         Ok(ConvolutionInputGradientPlan {
             shape,
-            method: Method::Correlation(Correlation::new(isa, geometry, weights, threads)),
+            method: Method::Correlation(Box::new(Correlation::new(
+                isa, geometry, weights, threads,
+            ))),
         })
     }
 
