@@ -81,23 +81,111 @@ struct Run {
     length: usize,
 }
 
-impl Run {
+impl WithSimd for Run {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let scalar = |index: usize| match index < self.chain.scalars() {
+            // SAFETY: `chain`'s caller vouches for the operands.
+            true => simd.splat_f32s(unsafe { *self.operands[self.chain.vectors() + index] }),
+            false => simd.splat_f32s(0.0),
+        };
+        let scalars = [scalar(0), scalar(1)];
+        each_chain(simd, self.chain, scalars, Whole { simd, run: self });
+    }
+}
+
+/// A loop that applies a function of up to three vectors.
+pub(super) trait ChainLoop<S: Simd> {
+    /// Runs it.
+    fn each(self, function: impl Fn([S::f32s; 3]) -> S::f32s);
+}
+
+/// Runs a loop with the function of a chain; `scalars` are its operands with one element for all.
+#[inline(always)]
+pub(super) fn each_chain<S: Simd>(
+    simd: S,
+    chain: Chain,
+    scalars: [S::f32s; 2],
+    body: impl ChainLoop<S>,
+) {
+    let zero = simd.splat_f32s(0.0);
+    match chain {
+        Chain::Approach => {
+            let s = scalars[0];
+            body.each(
+                #[inline(always)]
+                |[a, b, _]| simd.add_f32s(a, simd.mul_f32s(simd.sub_f32s(b, a), s)),
+            );
+        }
+        Chain::ApproachSquare => {
+            let s = scalars[0];
+            body.each(
+                #[inline(always)]
+                |[a, b, _]| {
+                    let change = simd.sub_f32s(simd.mul_f32s(b, b), a);
+                    simd.add_f32s(a, simd.mul_f32s(change, s))
+                },
+            );
+        }
+        Chain::ScaledStep => {
+            let (s, t) = (scalars[0], scalars[1]);
+            body.each(
+                #[inline(always)]
+                |[a, b, c]| {
+                    let divisor = simd.add_f32s(simd.sqrt_f32s(c), t);
+                    simd.sub_f32s(a, simd.div_f32s(simd.mul_f32s(b, s), divisor))
+                },
+            );
+        }
+        Chain::Step => {
+            let s = scalars[0];
+            body.each(
+                #[inline(always)]
+                |[a, b, _]| simd.sub_f32s(a, simd.mul_f32s(b, s)),
+            );
+        }
+        Chain::AddRelu => body.each(
+            #[inline(always)]
+            |[a, b, _]| {
+                let sum = simd.add_f32s(a, b);
+                // A NaN fails the comparison and stays.
+                simd.select_f32s(simd.less_than_or_equal_f32s(sum, zero), zero, sum)
+            },
+        ),
+        Chain::WherePositive => body.each(
+            #[inline(always)]
+            |[a, b, _]| simd.select_f32s(simd.greater_than_f32s(b, zero), a, zero),
+        ),
+    }
+}
+
+struct Whole<S> {
+    simd: S,
+    run: Run,
+}
+
+impl<S: Simd> ChainLoop<S> for Whole<S> {
     /// One loop over the elements.
     #[inline(always)]
-    fn each<S: Simd>(&self, simd: S, compute: impl Fn([S::f32s; 3]) -> S::f32s) {
-        let Some(period) = self.period else {
-            return self.piece(simd, 0, self.length, 0, &compute);
+    fn each(self, compute: impl Fn([S::f32s; 3]) -> S::f32s) {
+        let (simd, run) = (self.simd, self.run);
+        let Some(period) = run.period else {
+            return run.piece(simd, 0, run.length, 0, &compute);
         };
         let (mut offset, mut start) = (0, period.start);
-        while offset < self.length {
-            let length = (period.length - start).min(self.length - offset);
+        while offset < run.length {
+            let length = (period.length - start).min(run.length - offset);
             // The second operand's element `start` goes with the result's element `offset`.
-            self.piece(simd, offset, length, offset.wrapping_sub(start), &compute);
+            run.piece(simd, offset, length, offset.wrapping_sub(start), &compute);
             offset += length;
             start = 0;
         }
     }
+}
 
+impl Run {
     /// The elements `first..first + length`; the second operand lies `shift` elements behind the others.
     #[inline(always)]
     fn piece<S: Simd>(
@@ -131,73 +219,5 @@ impl Run {
                 }
             },
         );
-    }
-}
-
-impl WithSimd for Run {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let scalar = |index: usize| {
-            // SAFETY: `chain`'s caller vouches for the operands.
-            let value = unsafe { *self.operands[self.chain.vectors() + index] };
-            simd.splat_f32s(value)
-        };
-        let zero = simd.splat_f32s(0.0);
-        match self.chain {
-            Chain::Approach => {
-                let s = scalar(0);
-                self.each(
-                    simd,
-                    #[inline(always)]
-                    |[a, b, _]| simd.add_f32s(a, simd.mul_f32s(simd.sub_f32s(b, a), s)),
-                );
-            }
-            Chain::ApproachSquare => {
-                let s = scalar(0);
-                self.each(
-                    simd,
-                    #[inline(always)]
-                    |[a, b, _]| {
-                        let change = simd.sub_f32s(simd.mul_f32s(b, b), a);
-                        simd.add_f32s(a, simd.mul_f32s(change, s))
-                    },
-                );
-            }
-            Chain::ScaledStep => {
-                let (s, t) = (scalar(0), scalar(1));
-                self.each(
-                    simd,
-                    #[inline(always)]
-                    |[a, b, c]| {
-                        let divisor = simd.add_f32s(simd.sqrt_f32s(c), t);
-                        simd.sub_f32s(a, simd.div_f32s(simd.mul_f32s(b, s), divisor))
-                    },
-                );
-            }
-            Chain::Step => {
-                let s = scalar(0);
-                self.each(
-                    simd,
-                    #[inline(always)]
-                    |[a, b, _]| simd.sub_f32s(a, simd.mul_f32s(b, s)),
-                );
-            }
-            Chain::AddRelu => self.each(
-                simd,
-                #[inline(always)]
-                |[a, b, _]| {
-                    let sum = simd.add_f32s(a, b);
-                    // A NaN fails the comparison and stays.
-                    simd.select_f32s(simd.less_than_or_equal_f32s(sum, zero), zero, sum)
-                },
-            ),
-            Chain::WherePositive => self.each(
-                simd,
-                #[inline(always)]
-                |[a, b, _]| simd.select_f32s(simd.greater_than_f32s(b, zero), a, zero),
-            ),
-        }
     }
 }

@@ -5,6 +5,7 @@
 
 mod adam;
 mod binary;
+mod blocks;
 mod cast;
 mod comparison;
 mod fused;
@@ -13,6 +14,9 @@ mod unary;
 
 pub use adam::{AdamStep, adam};
 pub use binary::{binary, binary_in_place, binary_raw};
+pub use blocks::{
+    BLOCK, BlockFunction, BlockInstruction, BlockRun, MOST_BLOCKS, MOST_SOURCES, Stream, run_blocks,
+};
 pub use cast::cast;
 pub use comparison::{and, compare, is_finite, not, or, select};
 pub use fused::{Chain, Period, chain};
