@@ -6,22 +6,18 @@ use danlu_graph::operations::{BinaryKind, UnaryKind};
 use super::apply::Function;
 use super::tape::{ExternalAccess, Source, Tape, TapeOperation};
 use crate::kernels::vector::{
-    BlockFunction, BlockInstruction, BlockRun, MOST_BLOCKS, MOST_SOURCES, Stream, run_blocks,
+    BlockFunction, BlockInstruction, BlockRun, MOST_BLOCKS, MOST_OPERANDS, run_blocks,
 };
 use crate::plan::context::{Context, Location};
+
+/// Streams of a tape at most.
+const MOST_STREAMS: usize = 64;
 
 /// A tape as instructions on blocks.
 pub(super) struct Blocks {
     instructions: Vec<BlockInstruction>,
-    streams: Vec<Kept>,
+    streams: Vec<Location>,
     constants: Vec<(Location, DType)>,
-}
-
-/// A stream whose address a run knows.
-struct Kept {
-    location: Location,
-    read: bool,
-    written: bool,
 }
 
 /// Where the tape's values are among the places of a run.
@@ -30,6 +26,8 @@ struct Places {
     stores: Vec<usize>,
     /// The place of register 0.
     registers: usize,
+    /// Of each register the stream whose block stands for it, from where that was written.
+    straight: Vec<Option<usize>>,
 }
 
 impl Blocks {
@@ -49,11 +47,7 @@ impl Blocks {
                 constants.push((external.location, external.dtype));
             } else {
                 externals.push((false, streams.len()));
-                streams.push(Kept {
-                    location: external.location,
-                    read: true,
-                    written: false,
-                });
+                streams.push(external.location);
             }
         }
         let mut stores = Vec::new();
@@ -62,32 +56,41 @@ impl Blocks {
                 return None;
             }
             stores.push(streams.len());
-            streams.push(Kept {
-                location: store.location,
-                read: false,
-                written: true,
-            });
+            streams.push(store.location);
         }
         let shift = |(constant, index)| match constant {
             true => streams.len() + index,
             false => index,
         };
-        let places = Places {
+        let mut places = Places {
             externals: externals.into_iter().map(shift).collect(),
             stores,
             registers: streams.len() + constants.len(),
+            straight: vec![None; tape.registers],
         };
-        if places.registers + tape.registers + streams.len() > MOST_BLOCKS {
+        if constants.len() + tape.registers > MOST_BLOCKS || streams.len() > MOST_STREAMS {
             return None;
         }
         let mut instructions = Vec::with_capacity(tape.operations.len());
-        for operation in &tape.operations {
-            instructions.push(places.instruction(operation)?);
+        for (index, operation) in tape.operations.iter().enumerate() {
+            let mut instruction = places.instruction(operation)?;
+            // A block is read before it is written: only later operations can miss what a result overwrites.
+            if let Source::Register(register) = operation.destination
+                && let Some(store) = tape.stores.iter().position(|s| s.late == Some(register))
+                && last_of(tape, register) == Some(index)
+                && !reads_later(tape, index, tape.stores[store].location)
+            {
+                places.straight[register] = Some(places.stores[store]);
+                instruction.destination = byte(places.stores[store])?;
+            }
+            instructions.push(instruction);
         }
         // What waits in a register until nobody needs what it overwrites.
         for (store, place) in tape.stores.iter().zip(&places.stores) {
-            if let Some(register) = store.late {
-                let mut sources = [0; MOST_SOURCES];
+            if let Some(register) = store.late
+                && places.straight[register].is_none()
+            {
+                let mut sources = [0; MOST_OPERANDS];
                 sources[0] = byte(places.registers + register)?;
                 instructions.push(BlockInstruction {
                     function: BlockFunction::Copy,
@@ -103,23 +106,16 @@ impl Blocks {
         })
     }
 
-    /// Runs over `rows` ranges of `width` elements, `stride` apart, the first at `start`: `[rows, width, stride]`.
+    /// Runs over the whole blocks of `rows` ranges, so many `blocks` each, `stride` elements apart, the first at `start`:
+    /// `[rows, blocks, stride]`.
     ///
     /// # Safety
     /// As [`Tape::run`].
     pub unsafe fn run(&self, context: &Context<'_>, start: usize, shape: [usize; 3]) {
-        let mut streams = [Stream {
-            start: std::ptr::null_mut(),
-            read: false,
-            written: false,
-        }; MOST_BLOCKS];
-        for (stream, kept) in streams.iter_mut().zip(&self.streams) {
-            let first: *mut f32 = context.pointer(kept.location).cast();
-            *stream = Stream {
-                start: first.wrapping_add(start),
-                read: kept.read,
-                written: kept.written,
-            };
+        let mut streams = [std::ptr::null_mut(); MOST_STREAMS];
+        for (stream, &location) in streams.iter_mut().zip(&self.streams) {
+            let first: *mut f32 = context.pointer(location).cast();
+            *stream = first.wrapping_add(start);
         }
         let mut constants = [0.0; MOST_BLOCKS];
         for (constant, &(location, dtype)) in constants.iter_mut().zip(&self.constants) {
@@ -146,7 +142,7 @@ impl Blocks {
 impl Places {
     fn of(&self, source: Source) -> Option<u8> {
         byte(match source {
-            Source::Register(index) => self.registers + index,
+            Source::Register(index) => self.straight[index].unwrap_or(self.registers + index),
             Source::External(index) => self.externals[index],
             Source::Result(index) => self.stores[index],
         })
@@ -170,7 +166,7 @@ impl Places {
             Function::Chain(chain) => BlockFunction::Chain(chain),
             _ => return None,
         };
-        let mut sources = [0; MOST_SOURCES];
+        let mut sources = [0; MOST_OPERANDS];
         let given = &operation.sources[..operation.count];
         for (place, &source) in sources.iter_mut().zip(given) {
             *place = self.of(source)?;
@@ -181,6 +177,24 @@ impl Places {
             destination: self.of(operation.destination)?,
         })
     }
+}
+
+/// The last operation that writes a register.
+fn last_of(tape: &Tape, register: usize) -> Option<usize> {
+    let writes = |operation: &TapeOperation| operation.destination == Source::Register(register);
+    tape.operations.iter().rposition(writes)
+}
+
+/// Whether an operation behind this one reads what lay at a place before the run.
+fn reads_later(tape: &Tape, index: usize, location: Location) -> bool {
+    let old = |source: &Source| match source {
+        Source::External(external) => tape.externals[*external].location == location,
+        Source::Register(_) | Source::Result(_) => false,
+    };
+    let later = &tape.operations[index + 1..];
+    later
+        .iter()
+        .any(|operation| operation.sources[..operation.count].iter().any(old))
 }
 
 fn byte(place: usize) -> Option<u8> {

@@ -5,12 +5,12 @@ use std::mem::MaybeUninit;
 
 use danlu_graph::{DType, Operation};
 
-use super::apply::{Function, MOST_OPERANDS, Operands, apply};
+use super::apply::{Function, Operands, apply};
 use super::blocks::Blocks;
 use super::chains::Chains;
 use super::direct::Direct;
 use super::pattern::{Access, Pattern, access};
-use crate::kernels::vector::Period;
+use crate::kernels::vector::{BLOCK, MOST_OPERANDS, Period};
 use crate::plan::context::{Context, Location};
 
 /// Bytes for the tiles of one tape, on the stack of the thread that runs it: about the first-level cache.
@@ -333,15 +333,22 @@ impl Tape {
             // SAFETY: the caller's promise.
             return unsafe { self.run_direct(direct, context, start, shape) };
         }
-        if let Some(blocks) = &self.blocks {
-            // SAFETY: as above.
-            return unsafe { blocks.run(context, start, shape) };
-        }
         let [rows, width, stride] = shape;
+        let mut done = 0;
+        if let Some(blocks) = &self.blocks
+            && width >= BLOCK
+        {
+            done = width / BLOCK * BLOCK;
+            // SAFETY: as above.
+            unsafe { blocks.run(context, start, [rows, width / BLOCK, stride]) };
+        }
+        if done == width {
+            return;
+        }
         for row in 0..rows {
             let start = start + row * stride;
             // SAFETY: as above.
-            unsafe { self.run_tiles(context, start, start + width) };
+            unsafe { self.run_tiles(context, start + done, start + width) };
         }
     }
 

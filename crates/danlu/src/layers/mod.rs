@@ -193,6 +193,12 @@ pub trait Layer: Send + Debug + 'static {
     fn input_shape(&self) -> Option<&[usize]> {
         None
     }
+
+    /// The number that the layer's inputs, whole numbers, are all below; `None` where they are any numbers. A benchmark draws
+    /// its inputs by it.
+    fn index_limit(&self) -> Option<usize> {
+        None
+    }
 }
 
 #[cfg(test)]

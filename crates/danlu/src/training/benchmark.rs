@@ -5,6 +5,7 @@ use danlu_graph::operations::random::{key, stream, uniform_at};
 use danlu_graph::tensor::element_count;
 use danlu_graph::{Profile, Tensor};
 
+use crate::model::{Node, Source};
 use crate::optimizers::LearningRate;
 use crate::{Error, Model, Result};
 
@@ -49,8 +50,12 @@ impl Model {
             },
         };
         let example = self.input_shape().unwrap_or_default();
+        let mut features = random("x", examples, &example)?;
+        if let Some(limit) = self.index_limit() {
+            features = indices(&features, limit)?;
+        }
         let mut batch = Batch {
-            features: vec![random("x", examples, &example)?],
+            features: vec![features],
             ..Batch::default()
         };
         let mut learning_rate = None;
@@ -75,6 +80,17 @@ impl Model {
             learning_rate,
             weights,
         })
+    }
+
+    /// The number that inputs are whole numbers below, where they go to such a layer as they are.
+    fn index_limit(&self) -> Option<usize> {
+        let untouched = |source: &Source| match source {
+            Source::Input(_) => true,
+            Source::Layer(place) => self.nodes[*place].layer.input_shape().is_some(),
+        };
+        let reading = |node: &&Node| node.inputs.iter().all(untouched);
+        let limits = self.nodes.iter().filter(reading);
+        limits.filter_map(|node| node.layer.index_limit()).min()
     }
 
     /// Targets as the loss takes them: class indices, one class of each example, truth values, or numbers.
@@ -146,6 +162,16 @@ impl Drop for Benchmark<'_> {
     }
 }
 
+/// Whole numbers from 0 up to, without, the limit from numbers up to 1.
+fn indices(numbers: &Tensor, limit: usize) -> Result<Tensor> {
+    let values = numbers.as_f32().unwrap_or_default().iter();
+    let index = |&number: &f32| ((number * limit as f32) as usize).min(limit.max(1) - 1) as f32;
+    Ok(Tensor::from_f32(
+        numbers.shape(),
+        values.map(index).collect(),
+    )?)
+}
+
 /// Numbers from 0 up to, without, 1: the same for the same name and shape.
 fn random(name: &str, examples: usize, example: &[usize]) -> Result<Tensor> {
     let mut shape = vec![examples];
@@ -201,6 +227,23 @@ mod tests {
             }
             assert_eq!(model.layer_weights("dense").unwrap(), before, "{loss}");
             assert!((model.learning_rate().unwrap() - 0.001).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn an_embedding_reads_rows_everywhere() {
+        for limit in [1, 7, 1000] {
+            let layers = [Input::new([16]).into(), Embedding::new(limit, 2).into()];
+            let mut model: Model = Sequential::from_layers(layers).into();
+            let mut benchmark = model.benchmark(64, false).unwrap();
+            benchmark.run().unwrap();
+            let rows = benchmark.batch.features[0].to_f64();
+            let whole = |row: &f64| row.fract() == 0.0 && (0.0..limit as f64).contains(row);
+            assert!(rows.iter().all(whole), "{limit}");
+            let mut seen: Vec<usize> = rows.iter().map(|&row| row as usize).collect();
+            seen.sort_unstable();
+            seen.dedup();
+            assert!(seen.len() >= limit.min(500), "{limit}: {}", seen.len());
         }
     }
 

@@ -8,17 +8,15 @@ use pulp::{Simd, WithSimd};
 
 use super::Chain;
 use super::binary::{BinaryLoop, each_binary};
-use super::fused::{ChainLoop, each_chain};
+use super::formulas::{ChainLoop, MOST_OPERANDS, MOST_SCALARS, each_chain};
 use super::unary::{UnaryLoop, each_unary};
 use crate::kernels::lanes::{load, store, truth};
 use crate::simd::Isa;
 
 /// Elements of a block.
 pub const BLOCK: usize = 128;
-/// Blocks that a run has room for: its constants and registers, and one more for each stream.
+/// Blocks that a run has room for: its constants and registers.
 pub const MOST_BLOCKS: usize = 64;
-/// Operands of an instruction at most.
-pub const MOST_SOURCES: usize = 5;
 
 /// What an instruction computes. Truth values are 1 and 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,20 +41,9 @@ pub struct BlockInstruction {
     /// What it computes.
     pub function: BlockFunction,
     /// The places of its operands, as many as it has.
-    pub sources: [u8; MOST_SOURCES],
-    /// The place of its result: a stream or a register, and of the operands only of a chain.
+    pub sources: [u8; MOST_OPERANDS],
+    /// The place of its result: a stream or a register, which may be an operand.
     pub destination: u8,
-}
-
-/// Elements in memory that are read or written.
-#[derive(Clone, Copy, Debug)]
-pub struct Stream {
-    /// The first.
-    pub start: *mut f32,
-    /// Whether they are read before they are written.
-    pub read: bool,
-    /// Whether they are written.
-    pub written: bool,
 }
 
 /// What [`run_blocks`] works on.
@@ -64,20 +51,20 @@ pub struct Stream {
 pub struct BlockRun<'a> {
     /// In order.
     pub instructions: &'a [BlockInstruction],
-    /// Of each stream its first element.
-    pub streams: &'a [Stream],
+    /// Of each stream, elements in memory that are read or written, the first.
+    pub streams: &'a [*mut f32],
     /// Operands of one element for all.
     pub constants: &'a [f32],
-    /// Rows, elements of each, and elements from one to the next.
+    /// Rows, blocks of each, and elements from one to the next.
     pub shape: [usize; 3],
 }
 
-/// Runs the instructions over all elements. Each function rounds as on its own.
+/// Runs the instructions over all blocks. Each function rounds as on its own.
 ///
 /// # Safety
-/// Streams hold the elements of the shape, and two that overlap are the same memory, of which an instruction reads no element
-/// after one has written it, but through the written stream. Places are below the number of streams, constants and registers, and that
-/// with the number of streams once more is at most [`MOST_BLOCKS`].
+/// Streams hold the blocks of the shape, and two that overlap are the same memory, of which an instruction reads no element
+/// after one has written it, but through the written stream. Places are below the number of streams, constants and registers; of
+/// constants and registers there are at most [`MOST_BLOCKS`].
 pub unsafe fn run_blocks(isa: Isa, run: BlockRun<'_>) {
     isa.dispatch(Run(run));
 }
@@ -100,62 +87,24 @@ impl WithSimd for Run<'_> {
         let room: *mut f32 = room.0.as_mut_ptr().cast();
         let streams = run.streams.len();
         let mut table: Table = [std::ptr::null_mut(); 256];
-        // The last blocks are for what is left of the streams at their ends.
-        let last = MOST_BLOCKS.saturating_sub(streams);
-        for (block, place) in table[streams..].iter_mut().take(last).enumerate() {
+        for (block, place) in table[streams..].iter_mut().take(MOST_BLOCKS).enumerate() {
             *place = room.wrapping_add(block * BLOCK);
         }
         for (&constant, &place) in run.constants.iter().zip(&table[streams..]) {
             // SAFETY: the block lies in the room.
             unsafe { std::slice::from_raw_parts_mut(place, BLOCK) }.fill(constant);
         }
-        let ends = room.wrapping_add(last * BLOCK);
-        let [rows, width, stride] = run.shape;
+        let [rows, blocks, stride] = run.shape;
         for row in 0..rows {
-            for (place, stream) in table.iter_mut().zip(run.streams) {
-                *place = stream.start.wrapping_add(row * stride);
+            for (place, start) in table.iter_mut().zip(run.streams) {
+                *place = start.wrapping_add(row * stride);
             }
-            for _ in 0..width / BLOCK {
+            for _ in 0..blocks {
                 // SAFETY: all streams hold another block.
                 unsafe { block(simd, run.instructions, &table) };
                 for place in &mut table[..streams] {
                     *place = place.wrapping_add(BLOCK);
                 }
-            }
-            if !width.is_multiple_of(BLOCK) {
-                // SAFETY: the streams hold so many elements more; the ends lie in the room.
-                unsafe { self.end(simd, &mut table, ends, width % BLOCK) };
-            }
-        }
-    }
-}
-
-impl Run<'_> {
-    /// The last elements of a row, fewer than a block: in copies.
-    ///
-    /// # Safety
-    /// The table's streams hold so many elements, and `ends` a block for each stream.
-    #[inline(always)]
-    unsafe fn end<S: Simd>(&self, simd: S, table: &mut Table, ends: *mut f32, count: usize) {
-        let run = self.0;
-        let mut copies = *table;
-        for (index, stream) in run.streams.iter().enumerate() {
-            let copy = ends.wrapping_add(index * BLOCK);
-            copies[index] = copy;
-            if stream.read {
-                // SAFETY: the caller's promise.
-                unsafe {
-                    std::ptr::copy_nonoverlapping(table[index], copy, count);
-                    copy.add(count).write_bytes(0, BLOCK - count);
-                }
-            }
-        }
-        // SAFETY: all places hold a block.
-        unsafe { block(simd, run.instructions, &copies) };
-        for (index, stream) in run.streams.iter().enumerate() {
-            if stream.written {
-                // SAFETY: the caller's promise.
-                unsafe { std::ptr::copy_nonoverlapping(copies[index], table[index], count) };
             }
         }
     }
@@ -170,7 +119,9 @@ unsafe fn block<S: Simd>(simd: S, instructions: &[BlockInstruction], table: &Tab
     for instruction in instructions {
         let on = Blocks {
             simd,
-            sources: instruction.sources.map(|place| table[usize::from(place)].cast_const()),
+            sources: instruction
+                .sources
+                .map(|place| table[usize::from(place)].cast_const()),
             destination: table[usize::from(instruction.destination)],
         };
         match instruction.function {
@@ -182,9 +133,7 @@ unsafe fn block<S: Simd>(simd: S, instructions: &[BlockInstruction], table: &Tab
                 ChainLoop::each(
                     on,
                     #[inline(always)]
-                    |[condition, a, b]| {
-                        simd.select_f32s(simd.equal_f32s(condition, zero), b, a)
-                    },
+                    |[condition, a, b]| simd.select_f32s(simd.equal_f32s(condition, zero), b, a),
                 );
             }
             BlockFunction::Copy => UnaryLoop::each(
@@ -193,16 +142,13 @@ unsafe fn block<S: Simd>(simd: S, instructions: &[BlockInstruction], table: &Tab
                 |x| x,
             ),
             BlockFunction::Chain(chain) => {
-                let scalar = |index: usize| match index < chain.scalars() {
+                let mut scalars = [simd.splat_f32s(0.0); MOST_SCALARS];
+                let given = chain.vectors()..chain.vectors() + chain.scalars();
+                for (scalar, &source) in scalars.iter_mut().zip(&on.sources[given]) {
                     // SAFETY: the operands are blocks.
-                    true => unsafe { load(simd, on.sources[chain.vectors() + index], None) },
-                    false => simd.splat_f32s(0.0),
-                };
-                let scalars = [scalar(0), scalar(1)];
-                match chain.vectors() {
-                    2 => each_chain(simd, chain, scalars, Two(on)),
-                    _ => each_chain(simd, chain, scalars, on),
+                    *scalar = unsafe { load(simd, source, None) };
                 }
+                each_chain(simd, chain, scalars, on);
             }
         }
     }
@@ -212,7 +158,7 @@ unsafe fn block<S: Simd>(simd: S, instructions: &[BlockInstruction], table: &Tab
 #[derive(Clone, Copy)]
 struct Blocks<S> {
     simd: S,
-    sources: [*const f32; MOST_SOURCES],
+    sources: [*const f32; MOST_OPERANDS],
     destination: *mut f32,
 }
 
@@ -286,20 +232,7 @@ impl<S: Simd> BinaryLoop<S> for Blocks<S> {
 
 impl<S: Simd> ChainLoop<S> for Blocks<S> {
     #[inline(always)]
-    fn each(self, function: impl Fn([S::f32s; 3]) -> S::f32s) {
+    fn each<const COUNT: usize>(self, function: impl Fn([S::f32s; COUNT]) -> S::f32s) {
         self.map(function);
-    }
-}
-
-/// Blocks of an instruction whose chain has two vectors.
-struct Two<S>(Blocks<S>);
-
-impl<S: Simd> ChainLoop<S> for Two<S> {
-    #[inline(always)]
-    fn each(self, function: impl Fn([S::f32s; 3]) -> S::f32s) {
-        self.0.map(
-            #[inline(always)]
-            |[a, b]| function([a, b, a]),
-        );
     }
 }

@@ -92,11 +92,7 @@ pub(super) fn each_unary<S: Simd>(simd: S, kind: UnaryKind, body: impl UnaryLoop
         ),
         UnaryKind::Sign => body.each(
             #[inline(always)]
-            |x| {
-                let x = simd.select_f32s(simd.greater_than_f32s(x, zero), one, x);
-                let minus_one = simd.splat_f32s(-1.0);
-                simd.select_f32s(simd.less_than_f32s(x, zero), minus_one, x)
-            },
+            |x| lanes::sign(simd, x),
         ),
         UnaryKind::Exp => body.each(
             #[inline(always)]
@@ -136,7 +132,7 @@ pub(super) fn each_unary<S: Simd>(simd: S, kind: UnaryKind, body: impl UnaryLoop
         ),
         UnaryKind::Relu => body.each(
             #[inline(always)]
-            |x| simd.select_f32s(simd.less_than_or_equal_f32s(x, zero), zero, x),
+            |x| lanes::relu(simd, x),
         ),
         UnaryKind::Sin => body.each(
             #[inline(always)]
