@@ -62,13 +62,11 @@ impl<const COUNT: usize> WithSimd for Run<COUNT> {
                     .fold(tiny, |sum, value| simd.add_f32s(sum, value));
                 let change = simd.mul_f32s(sum, tiny);
                 // A count that the compiler knows, so that all values stay in registers.
-                for place in 0..COUNT {
+                for (place, (value, array)) in values.into_iter().zip(self.arrays).enumerate() {
                     if place < self.written {
-                        let value = simd.add_f32s(values[place], change);
+                        let value = simd.add_f32s(value, change);
                         // SAFETY: as above.
-                        unsafe {
-                            store(simd, self.arrays[place].wrapping_add(offset), lanes, value)
-                        };
+                        unsafe { store(simd, array.wrapping_add(offset), lanes, value) };
                     }
                 }
             },
