@@ -184,7 +184,8 @@ pub struct ConvertArguments {
     max_pool2d, average_pool2d  --shape 32x28x28x64 --kernel 2x2 [--stride 2] [--padding same]\n  \
     softmax, log_softmax        --shape 64x1000, over the last axis\n  \
     sum, mean, max, min, logsumexp  --shape 64x1000 [--axes 0,1]\n  \
-    relu, exp, tanh, sigmoid, add, multiply, ...  --shape 64x1000\n\n\
+    relu, exp, tanh, sigmoid, add, multiply, ...  --shape 64x1000\n  \
+    optimizer         --optimizer adam --shape 10000000, the step on one parameter beside the speed of memory for as many arrays\n\n\
     conv2d and matmul are timed forward and for the gradients of input and weights, pooling for that of its input."
 )]
 pub struct BenchArguments {
@@ -254,6 +255,23 @@ pub struct OperationArguments {
         conflicts_with = "subject"
     )]
     pub axes: Vec<usize>,
+    /// The optimizer whose step is timed, such as adam
+    #[arg(long, value_name = "NAME", conflicts_with = "subject")]
+    pub optimizer: Option<String>,
+}
+
+impl OperationArguments {
+    /// The options that only some operations have, and whether each was given.
+    pub fn given(&self) -> [(&'static str, bool); 6] {
+        [
+            ("--kernel", self.kernel.is_some()),
+            ("--stride", self.stride.is_some()),
+            ("--padding", self.padding.is_some()),
+            ("--dilation", self.dilation.is_some()),
+            ("--groups", self.groups.is_some()),
+            ("--axes", !self.axes.is_empty()),
+        ]
+    }
 }
 
 /// `danlu layers`

@@ -3,7 +3,7 @@
 use danlu_graph::DType;
 use danlu_graph::operations::{BinaryKind, CompareKind, UnaryKind};
 
-use crate::kernels::vector::{self, Chain, Integer, Operand, Period};
+use crate::kernels::vector::{self, Chain, Integer, MOST_OPERANDS, Operand, Period};
 use crate::simd::Isa;
 
 /// What is computed element by element.
@@ -18,9 +18,6 @@ pub(crate) enum Function {
     /// Vectors first, then what is one element for all.
     Chain(Chain),
 }
-
-/// Most operands of an operation.
-pub(crate) const MOST_OPERANDS: usize = 5;
 
 /// Operands and destination of one operation on one tile.
 pub(crate) struct Operands {

@@ -13,6 +13,9 @@ use crate::plan::concrete::{Concrete, is_tape, root};
 /// Groups stop growing here, so that a pass keeps its tiles in the first-level cache.
 const LARGEST_GROUP: usize = 48;
 
+/// Leaves of fewer elements lie in a cache, and are read as often as is wanted.
+const WORTH_JOINING: usize = 1 << 16;
+
 /// Nodes that one step computes.
 pub(crate) struct Group {
     /// In topological order.
@@ -108,12 +111,43 @@ impl Groups {
             for candidate in candidates {
                 groups.try_merge(nodes, candidate, groups.of[place].unwrap_or(own));
             }
-            groups.note_latest(&readers, place);
+            groups.note_latest(&readers, groups.of[place].unwrap_or(own), place);
+        }
+        for place in 0..nodes.len() {
+            groups.join_readers(nodes, &readers, place);
         }
         for place in 0..nodes.len() {
             groups.try_pool(nodes, &readers, kept, place);
         }
         groups
+    }
+
+    /// Lets the passes that read a large state or input element by element be one, which reads it once.
+    fn join_readers(&mut self, nodes: &[Concrete], readers: &[Vec<NodeId>], leaf: NodeId) {
+        let size = nodes[leaf].count();
+        if !nodes[leaf].is_leaf() || size < WORTH_JOINING {
+            return;
+        }
+        let same = readers[leaf].iter().filter(|&&reader| {
+            let group = self.of[reader].map(|group| &self.groups[group]);
+            nodes[reader].count() == size && group.is_some_and(|group| group.heavy.is_none())
+        });
+        let mut same: Vec<NodeId> = same.copied().collect();
+        same.sort_unstable();
+        let Some((&first, rest)) = same.split_first() else {
+            return;
+        };
+        for &reader in rest {
+            if let (Some(left), Some(right)) = (self.of[first], self.of[reader])
+                && left != right
+            {
+                self.try_merge(nodes, left, right);
+                if self.of[reader] == Some(left) {
+                    // Later than any node: what the two depend on stands in no order.
+                    self.note_latest(readers, left, nodes.len());
+                }
+            }
+        }
     }
 
     /// Lets a max-pooling follow the convolution that makes its input, if nobody else looks at that.
@@ -247,9 +281,9 @@ impl Groups {
         false
     }
 
-    /// The group of this node, the last so far, now depends on it, and so does every group that depends on that group.
-    fn note_latest(&mut self, readers: &[Vec<NodeId>], node: NodeId) {
-        let mut open: Vec<usize> = self.of[node].into_iter().collect();
+    /// A group now depends on this node, the last so far, and so does every group that depends on that group.
+    fn note_latest(&mut self, readers: &[Vec<NodeId>], group: usize, node: NodeId) {
+        let mut open = vec![group];
         while let Some(group) = open.pop() {
             self.latest[group] = node;
             for &member in &self.groups[group].members {

@@ -1,6 +1,7 @@
 //! Fusion: which nodes are computed together. One file per pattern.
 
 pub(crate) mod apply;
+mod blocks;
 mod chains;
 pub(crate) mod contraction;
 mod direct;

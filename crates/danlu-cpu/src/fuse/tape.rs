@@ -5,11 +5,12 @@ use std::mem::MaybeUninit;
 
 use danlu_graph::{DType, Operation};
 
-use super::apply::{Function, MOST_OPERANDS, Operands, apply};
+use super::apply::{Function, Operands, apply};
+use super::blocks::Blocks;
 use super::chains::Chains;
 use super::direct::Direct;
 use super::pattern::{Access, Pattern, access};
-use crate::kernels::vector::Period;
+use crate::kernels::vector::{BLOCK, MOST_OPERANDS, Period};
 use crate::plan::context::{Context, Location};
 
 /// Bytes for the tiles of one tape, on the stack of the thread that runs it: about the first-level cache.
@@ -20,7 +21,7 @@ const LONGEST_TILE: usize = 1024;
 /// A value that the tape reads from outside.
 pub(super) struct External {
     pub location: Location,
-    dtype: DType,
+    pub dtype: DType,
     pub access: ExternalAccess,
 }
 
@@ -49,15 +50,15 @@ pub(super) struct TapeOperation {
     pub sources: [Source; MOST_OPERANDS],
     pub count: usize,
     /// The dtype of the operands (of the second operand where the first is a condition), and of the result.
-    operand: DType,
-    result: DType,
+    pub operand: DType,
+    pub result: DType,
     pub destination: Source,
 }
 
 /// A result that goes to memory.
 pub(super) struct Store {
     pub location: Location,
-    dtype: DType,
+    pub dtype: DType,
     /// The register that holds it until the tile is done, where an operation may still read what it overwrites.
     pub late: Option<usize>,
 }
@@ -103,6 +104,9 @@ pub(crate) struct Tape {
     pub(super) operations: Vec<TapeOperation>,
     pub(super) stores: Vec<Store>,
     pub(super) direct: Option<Direct>,
+    blocks: Option<Blocks>,
+    /// Tiles, or blocks, for what lies between operations.
+    pub(super) registers: usize,
     tile: usize,
     register_bytes: usize,
     count: usize,
@@ -148,6 +152,8 @@ impl Tape {
             operations: Vec::new(),
             stores: Vec::new(),
             direct: None,
+            blocks: None,
+            registers: 0,
             tile: LONGEST_TILE,
             register_bytes: 0,
             count,
@@ -218,8 +224,10 @@ impl Tape {
                 destination,
             });
         }
+        tape.registers = registers;
         tape.choose_tile(registers, widest);
         tape.direct = Direct::find(&tape);
+        tape.blocks = Blocks::find(&tape);
         Some(tape)
     }
 
@@ -326,10 +334,21 @@ impl Tape {
             return unsafe { self.run_direct(direct, context, start, shape) };
         }
         let [rows, width, stride] = shape;
+        let mut done = 0;
+        if let Some(blocks) = &self.blocks
+            && width >= BLOCK
+        {
+            done = width / BLOCK * BLOCK;
+            // SAFETY: as above.
+            unsafe { blocks.run(context, start, [rows, width / BLOCK, stride]) };
+        }
+        if done == width {
+            return;
+        }
         for row in 0..rows {
             let start = start + row * stride;
             // SAFETY: as above.
-            unsafe { self.run_tiles(context, start, start + width) };
+            unsafe { self.run_tiles(context, start + done, start + width) };
         }
     }
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 mod chains;
 mod flat;
+mod formulas;
 mod pooling;
+mod readers;
 
 use danlu_graph::executor::output_tensors;
 use danlu_graph::operations::{ConvolutionOptions, Custom, CustomOperation};

@@ -235,6 +235,12 @@ pub trait Layer: Send + Debug + 'static {
     fn as_model_mut(&mut self) -> Option<&mut Model> {
         None
     }
+
+    /// The number that the layer's inputs, whole numbers, are all below; `None` where they are any numbers. A benchmark draws
+    /// its inputs by it.
+    fn index_limit(&self) -> Option<usize> {
+        None
+    }
 }
 
 #[cfg(test)]

@@ -63,6 +63,10 @@ const OWN_STEPS: Range<usize> = 16..1025;
 /// Columns of such a task at most: more than a few cache lines of each of the result's rows, which may lie pages apart.
 const OWN_COLUMNS: usize = 256;
 
+/// Steps of the contraction up to which the tiles of a task have at most so many elements.
+const SHALLOW: usize = 16;
+const SHALLOW_TILE: usize = 48 * 1024;
+
 impl MatmulPlan {
     /// Plans for a pool of at most `threads` threads (a larger one works, but runs the plan on one thread).
     pub fn new(isa: Isa, shape: MatmulShape, threads: usize) -> MatmulPlan {
@@ -168,6 +172,11 @@ impl MatmulPlan {
                 let together = (MOST_OWN_ELEMENTS / (width * shape.k).max(1)).clamp(1, most);
                 row_block = rows.next_multiple_of(tallest).min(MOST_ROWS);
                 groups = panels.len().div_ceil(together);
+            }
+            // Few steps: B is read again at once, so that a tile may be small enough to stay in cache for what follows on it.
+            if !swapped && shape.k <= SHALLOW {
+                let most = SHALLOW_TILE / columns.max(1) / tallest * tallest;
+                row_block = row_block.min(most.max(tallest));
             }
             // A transposed tile is stored twice: a panel at a time stays in the second-level cache.
             if swapped {
