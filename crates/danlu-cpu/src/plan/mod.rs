@@ -23,7 +23,7 @@ use crate::buffer::{Buffer, aligned};
 use crate::executor::StateBuffer;
 use crate::fuse::contraction;
 use crate::fuse::groups::{Groups, Pooled};
-use crate::fuse::pooling;
+use crate::fuse::{pooling, sums};
 use crate::simd::Isa;
 use crate::threads::Pool;
 use concrete::{Concrete, Pooling, concretize, root};
@@ -99,6 +99,7 @@ impl Plan {
             .map(|node| root(&nodes, node))
             .collect();
         pooling::use_places(&mut nodes, &kept);
+        sums::find_variances(&mut nodes, &kept);
         let groups = Groups::new(&nodes, &kept);
         let order = order::order(&program, &nodes, &groups)?;
         Planner::new(&program, &nodes, &groups, &order, isa, threads).plan(bindings, find_state)
@@ -194,6 +195,7 @@ impl Plan {
             versions: &self.versions,
             inputs: &self.input_pointers,
             tile: std::ptr::null_mut(),
+            sums: std::ptr::null_mut(),
         };
         let waited = pool.waited();
         let begin = self.measured.map(|_| Instant::now());
@@ -311,17 +313,21 @@ impl<'a> Planner<'a> {
     fn last_reads(&self, step_of: &BTreeMap<usize, usize>) -> BTreeMap<NodeId, usize> {
         let end = self.order.sequence.len();
         let mut last: BTreeMap<NodeId, usize> = BTreeMap::new();
-        for (place, node) in self.nodes.iter().enumerate() {
-            let Some(group) = self.groups.of[place] else {
-                continue;
-            };
-            for &input in &node.inputs {
-                let source = root(self.nodes, input);
-                if self.groups.of[source].is_some_and(|own| own != group) {
-                    let step = step_of[&group];
-                    last.entry(source)
-                        .and_modify(|last| *last = step.max(*last))
-                        .or_insert(step);
+        let mut note = |source: NodeId, step: usize| {
+            last.entry(source)
+                .and_modify(|last| *last = step.max(*last))
+                .or_insert(step);
+        };
+        for (&group, &step) in step_of {
+            for source in self.groups.groups[group].reads(self.nodes) {
+                if self.groups.of[source].is_some() {
+                    note(source, step);
+                }
+            }
+            // A variance is taken of what lies in memory.
+            for &member in &self.groups.groups[group].members {
+                if self.nodes[member].variance {
+                    note(root(self.nodes, self.nodes[member].inputs[0]), step);
                 }
             }
         }
@@ -398,6 +404,7 @@ impl<'a> Planner<'a> {
                 let twin = group.members.iter().copied().find(|member| {
                     life_of.contains_key(member)
                         && self.nodes[*member].dtype == self.nodes[heavy].dtype
+                        && self.nodes[*member].count() == self.nodes[heavy].count()
                 });
                 if let Some(twin) = twin {
                     life_of.insert(heavy, life_of[&twin]);
@@ -579,11 +586,12 @@ impl<'a> Planner<'a> {
 
     /// What a profile says of a group's step: its operations, where they come from, what it costs.
     fn profile(&self, group: usize) -> StepProfile {
-        let members = self.groups.groups[group].members.iter();
+        let computed = self.groups.groups[group].computed();
         let cost = self.cost(group);
         StepProfile {
-            operations: members
-                .map(|&member| OperationProfile {
+            operations: computed
+                .into_iter()
+                .map(|member| OperationProfile {
                     name: self.nodes[member].operation.name(),
                     path: (*self.nodes[member].path).to_owned(),
                 })

@@ -4,6 +4,7 @@
 //! of the graph into one rounding. Slices of one call have the same length, which the kernels assert: the plan cuts them.
 
 mod adam;
+mod affine;
 mod binary;
 mod cast;
 mod comparison;
@@ -12,6 +13,7 @@ mod integer;
 mod unary;
 
 pub use adam::{AdamStep, adam};
+pub use affine::{Affine, affine};
 pub use binary::{binary, binary_in_place, binary_raw};
 pub use cast::cast;
 pub use comparison::{and, compare, is_finite, not, or, select};
