@@ -126,11 +126,14 @@ enum From {
     Tile(Source),
     /// In memory, once a piece is done.
     Memory(Location),
+    /// With a variance that is taken of the same: where its sums are.
+    Variance(usize),
 }
 
 /// One sum of a pass.
 struct Total {
     statistic: Statistic,
+    operand: Operand,
     from: From,
     columns: usize,
     /// In the sums of a piece.
@@ -183,8 +186,17 @@ impl Totals {
             (Statistic::Variance, Some(memory)) => From::Memory(memory),
             _ => From::Tile(source),
         };
+        if wanted.statistic == Statistic::Variance {
+            let twin = |total: &&mut Total| {
+                total.statistic == Statistic::Mean && total.operand == wanted.operand
+            };
+            for mean in self.totals.iter_mut().filter(twin) {
+                mean.from = From::Variance(offset);
+            }
+        }
         self.totals.push(Total {
             statistic: wanted.statistic,
+            operand: wanted.operand.clone(),
             from,
             columns: wanted.columns,
             offset,
@@ -272,10 +284,16 @@ impl Totals {
     pub unsafe fn join(&self, context: &Context<'_>, pieces: *const f32, count: usize) {
         let stride = self.piece_elements();
         for total in &self.totals {
-            let sums = pieces.wrapping_add(total.offset);
+            let (offset, centered) = match total.from {
+                From::Tile(_) => (total.offset, false),
+                From::Memory(_) => (total.offset, true),
+                From::Variance(offset) => (offset, true),
+            };
+            let sums = pieces.wrapping_add(offset);
             let pieces = Pieces {
                 rows: pieces,
                 sums: total.parts(sums.cast_mut()).map(<*mut f32>::cast_const),
+                centered,
                 stride,
                 count,
             };

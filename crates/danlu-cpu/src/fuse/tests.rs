@@ -5,6 +5,7 @@ use std::sync::Arc;
 mod chains;
 mod flat;
 mod pooling;
+mod steady;
 mod sums;
 
 use danlu_graph::executor::output_tensors;

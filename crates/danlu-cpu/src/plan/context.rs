@@ -30,6 +30,8 @@ pub(crate) struct Context<'a> {
     pub states: &'a [*mut u8],
     /// Of each state how often it was written.
     pub versions: &'a [u64],
+    /// How often the states were written that no run writes, all together.
+    pub steady: u64,
     pub inputs: &'a [*const u8],
     /// Where element 0 of a value would lie of which a task has the tile only.
     pub tile: *mut u8,

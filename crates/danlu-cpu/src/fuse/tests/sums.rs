@@ -165,7 +165,8 @@ fn statistics_follow_the_convolution_and_the_sums_of_gradients_its_gradient() {
         parts.iter().all(|part| name.contains(part))
     });
     assert_eq!(sums.count(), 1, "{names:#?}");
-    assert_eq!(alone(&names), 0, "{names:#?}");
+    // The loss.
+    assert_eq!(alone(&names), 1, "{names:#?}");
     let normalized = "multiply+add+relu";
     assert!(
         names.iter().any(|name| name.ends_with(normalized)),
@@ -192,24 +193,37 @@ fn spread_gradients_are_made_where_they_are_summed() {
             .any(|name| name.ends_with(": max_pool2d_gradient")),
         "{names:#?}"
     );
-    assert_eq!(alone(&names), 0, "{names:#?}");
+    // The loss.
+    assert_eq!(alone(&names), 1, "{names:#?}");
 }
 
 #[test]
-fn blocks_of_any_shape_agree_with_the_plain_program() {
+fn blocks_of_any_shape_are_close_to_the_reference() {
     for after in [After::Relu, After::ReluAndPool, After::Residual] {
-        for (image, channels, batch) in [([12, 11], 16, 6), ([9, 7], 9, 11), ([16, 16], 70, 3)] {
-            for walls in [false, true] {
-                Blocks {
-                    image,
-                    channels,
-                    after,
-                    walls,
-                    seen: "",
-                }
-                .check(batch);
+        for (image, channels, batch) in [([9, 7], 9, 9), ([8, 8], 34, 4)] {
+            Blocks {
+                image,
+                channels,
+                after,
+                ..PLAIN
             }
+            .check(batch);
         }
+    }
+}
+
+#[test]
+fn the_plain_program_gives_the_same() {
+    for after in [After::Relu, After::ReluAndPool, After::Residual] {
+        let blocks = Blocks {
+            image: [12, 12],
+            channels: 8,
+            after,
+            walls: true,
+            ..PLAIN
+        };
+        let names = blocks.check(4);
+        assert!(alone(&names) >= 6, "{names:#?}");
     }
 }
 

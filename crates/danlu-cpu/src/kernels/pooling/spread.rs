@@ -127,3 +127,73 @@ impl SpreadElements<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Spread, spread_rows};
+    use super::*;
+
+    #[test]
+    fn any_range_is_what_whole_rows_have() {
+        let uniform = danlu_graph::operations::random::uniform_at;
+        for (kernel, stride, padding, channels) in [
+            (2, 2, 0, 16),
+            (2, 3, 1, 5),
+            (3, 3, 1, 33),
+            (1, 1, 0, 8),
+            (2, 2, 0, 1),
+        ] {
+            let input = [9, 7];
+            let output = input.map(|size| (size + 2 * padding - kernel) / stride + 1);
+            let pool = Pool2d {
+                input,
+                output,
+                channels,
+                kernel: [kernel; 2],
+                stride: [stride; 2],
+                padding: [[padding; 2]; 2],
+            };
+            let images = 2;
+            let count = images * pool.output_length();
+            let number = |index: usize| uniform([8, 1], 0, 0, index as u64);
+            let gradient: Vec<f32> = (0..count).map(|i| number(i) - 0.5).collect();
+            let area = (kernel * kernel) as f32;
+            let places: Vec<u8> = (0..count)
+                .map(|i| (number(i + count) * area) as u8)
+                .collect();
+            let size = images * pool.input_length();
+            for isa in Isa::available() {
+                let mut whole = vec![f32::NAN; size];
+                for image in 0..images {
+                    let at = image * pool.output_length();
+                    let spread = Spread {
+                        pool: &pool,
+                        gradient: gradient[at..].as_ptr(),
+                        places: places[at..].as_ptr(),
+                    };
+                    let to = whole[image * pool.input_length()..].as_mut_ptr();
+                    // SAFETY: the vectors hold whole images.
+                    unsafe { spread_rows(isa, spread, 0..input[0], to, input[1] * channels) };
+                }
+                for (start, end) in [
+                    (0, size),
+                    (3, 40),
+                    (size / 2 - 9, size / 2 + 20),
+                    (size - 1, size),
+                ] {
+                    let (start, end) = (start.min(size), end.min(size));
+                    let mut found = vec![f32::NAN; end - start];
+                    let to = found.as_mut_ptr();
+                    let (gradient, places) = (gradient.as_ptr(), places.as_ptr());
+                    // SAFETY: as above.
+                    unsafe { spread_elements(isa, &pool, gradient, places, start..end, to) };
+                    assert_eq!(
+                        found,
+                        whole[start..end],
+                        "{isa}, window {kernel}, channels {channels}"
+                    );
+                }
+            }
+        }
+    }
+}

@@ -4,7 +4,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use crate::kernels::lanes::{Lanes, first_lanes, load, store};
+use crate::kernels::lanes::{Lanes, first_lanes, load, named, store};
 use crate::simd::Isa;
 
 /// Adds elements to the sums of their columns: `length` elements of rows of `inner`, the first in column `column`.
@@ -63,8 +63,10 @@ pub enum Statistic {
 pub struct Pieces {
     /// For each piece how many rows it had.
     pub rows: *const f32,
-    /// The sums of columns; for a variance, what [`moments`] gives.
+    /// The sums of columns, or what [`moments`] gives.
     pub sums: [*const f32; 3],
+    /// Whether it is the latter, as it must be for a variance.
+    pub centered: bool,
     /// Elements from one piece to the next.
     pub stride: usize,
     /// How many pieces.
@@ -110,29 +112,79 @@ struct Columns<S: Simd> {
     lanes: Lanes<S>,
 }
 
-/// The sum over the rows of `(x - center)^POWER`, for 1 and 2; of `x` for 0.
+/// The sum over the rows.
 ///
 /// # Safety
 /// The source is readable at the lanes of `VECTORS` vectors in each row.
 #[inline(always)]
-unsafe fn sum<S: Simd, const VECTORS: usize, const POWER: u32>(
-    simd: S,
-    columns: Columns<S>,
-    center: [S::f32s; VECTORS],
-) -> [S::f32s; VECTORS] {
+unsafe fn sum<S: Simd, const VECTORS: usize>(simd: S, columns: Columns<S>) -> [S::f32s; VECTORS] {
     let mut slots = [[simd.splat_f32s(0.0); VECTORS]; SLOTS];
+    let add = named(
+        #[inline(always)]
+        |sums: &mut [S::f32s; VECTORS], row: usize| {
+            for (vector, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: the caller's promise.
+                *sum = simd.add_f32s(*sum, unsafe { columns.at(simd, row, vector) });
+            }
+        },
+    );
     let mut row = 0;
     while row + SLOTS <= columns.rows {
         for (slot, sums) in slots.iter_mut().enumerate() {
-            // SAFETY: the caller's promise.
-            unsafe { take::<S, VECTORS, POWER>(simd, columns, row + slot, center, sums) };
+            add(sums, row + slot);
         }
         row += SLOTS;
     }
     for (slot, sums) in slots.iter_mut().enumerate().take(columns.rows - row) {
-        // SAFETY: as above.
-        unsafe { take::<S, VECTORS, POWER>(simd, columns, row + slot, center, sums) };
+        add(sums, row + slot);
     }
+    joined(simd, slots)
+}
+
+/// The sums over the rows of the distances from a center, and of their squares.
+///
+/// # Safety
+/// As [`sum`].
+#[inline(always)]
+unsafe fn distances<S: Simd, const VECTORS: usize>(
+    simd: S,
+    columns: Columns<S>,
+    center: [S::f32s; VECTORS],
+) -> [[S::f32s; VECTORS]; 2] {
+    let mut first = [[simd.splat_f32s(0.0); VECTORS]; SLOTS];
+    let mut second = first;
+    let mut add = named(
+        #[inline(always)]
+        |slot: usize, row: usize| {
+            for vector in 0..VECTORS {
+                // SAFETY: the caller's promise.
+                let x = unsafe { columns.at(simd, row, vector) };
+                let distance = simd.sub_f32s(x, center[vector]);
+                let square = simd.mul_f32s(distance, distance);
+                first[slot][vector] = simd.add_f32s(first[slot][vector], distance);
+                second[slot][vector] = simd.add_f32s(second[slot][vector], square);
+            }
+        },
+    );
+    let mut row = 0;
+    while row + SLOTS <= columns.rows {
+        for slot in 0..SLOTS {
+            add(slot, row + slot);
+        }
+        row += SLOTS;
+    }
+    for slot in 0..columns.rows - row {
+        add(slot, row + slot);
+    }
+    [joined(simd, first), joined(simd, second)]
+}
+
+/// The sum of the slots.
+#[inline(always)]
+fn joined<S: Simd, const VECTORS: usize>(
+    simd: S,
+    slots: [[S::f32s; VECTORS]; SLOTS],
+) -> [S::f32s; VECTORS] {
     let mut result = slots[0];
     for (vector, result) in result.iter_mut().enumerate() {
         let left = simd.add_f32s(slots[0][vector], slots[1][vector]);
@@ -142,32 +194,16 @@ unsafe fn sum<S: Simd, const VECTORS: usize, const POWER: u32>(
     result
 }
 
-/// Adds one row.
-///
-/// # Safety
-/// As [`sum`].
-#[inline(always)]
-unsafe fn take<S: Simd, const VECTORS: usize, const POWER: u32>(
-    simd: S,
-    columns: Columns<S>,
-    row: usize,
-    center: [S::f32s; VECTORS],
-    sums: &mut [S::f32s; VECTORS],
-) {
-    let from = columns.source.wrapping_add(row * columns.inner);
-    for (vector, sum) in sums.iter_mut().enumerate() {
-        let offset = vector * S::F32_LANES;
+impl<S: Simd> Columns<S> {
+    /// A vector of a row.
+    ///
+    /// # Safety
+    /// It is readable.
+    #[inline(always)]
+    unsafe fn at(&self, simd: S, row: usize, vector: usize) -> S::f32s {
+        let offset = row * self.inner + vector * S::F32_LANES;
         // SAFETY: the caller's promise.
-        let x = unsafe { load(simd, from.wrapping_add(offset), columns.lanes) };
-        let term = match POWER {
-            0 => x,
-            1 => simd.sub_f32s(x, center[vector]),
-            _ => {
-                let distance = simd.sub_f32s(x, center[vector]);
-                simd.mul_f32s(distance, distance)
-            }
-        };
-        *sum = simd.add_f32s(*sum, term);
+        unsafe { load(simd, self.source.wrapping_add(offset), self.lanes) }
     }
 }
 
@@ -177,8 +213,7 @@ unsafe fn take<S: Simd, const VECTORS: usize, const POWER: u32>(
 unsafe fn add<S: Simd, const VECTORS: usize>(simd: S, columns: Columns<S>, sums: *mut f32) {
     // SAFETY: the caller's promise.
     unsafe {
-        let zero = [simd.splat_f32s(0.0); VECTORS];
-        let added = sum::<S, VECTORS, 0>(simd, columns, zero);
+        let added = sum::<S, VECTORS>(simd, columns);
         for (vector, added) in added.into_iter().enumerate() {
             let place = sums.wrapping_add(vector * S::F32_LANES);
             let before = load(simd, place, columns.lanes);
@@ -302,14 +337,12 @@ impl Moments {
         let share = simd.splat_f32s(1.0 / self.rows as f32);
         // SAFETY: the caller's promise.
         unsafe {
-            let zero = [simd.splat_f32s(0.0); VECTORS];
-            let sums = sum::<S, VECTORS, 0>(simd, columns, zero);
+            let sums = sum::<S, VECTORS>(simd, columns);
             let mut means = sums;
             for mean in &mut means {
                 *mean = simd.mul_f32s(*mean, share);
             }
-            let distances = sum::<S, VECTORS, 1>(simd, columns, means);
-            let squares = sum::<S, VECTORS, 2>(simd, columns, means);
+            let [distances, squares] = distances::<S, VECTORS>(simd, columns, means);
             for (values, to) in [means, distances, squares].into_iter().zip(self.results) {
                 for (vector, value) in values.into_iter().enumerate() {
                     let place = to.wrapping_add(column + vector * S::F32_LANES);
@@ -351,7 +384,7 @@ impl Join {
     #[inline(always)]
     unsafe fn columns(&self, column: usize, width: usize) {
         let pieces = self.pieces;
-        let variance = self.statistic == Statistic::Variance;
+        let centered = pieces.centered;
         let mut total = [0.0_f64; JOINED];
         let mut rows = 0.0_f64;
         for piece in 0..pieces.count {
@@ -362,7 +395,7 @@ impl Join {
             rows += own;
             for (index, total) in total[..width].iter_mut().enumerate() {
                 let first = f64::from(unsafe { *first.add(index) });
-                *total += if variance {
+                *total += if centered {
                     own * first + f64::from(unsafe { *second.add(index) })
                 } else {
                     first
@@ -372,7 +405,7 @@ impl Join {
         if self.statistic != Statistic::Sum {
             total.iter_mut().for_each(|total| *total /= rows);
         }
-        if variance {
+        if self.statistic == Statistic::Variance {
             let mut spread = [0.0_f64; JOINED];
             for piece in 0..pieces.count {
                 let at = piece * pieces.stride;
@@ -409,119 +442,4 @@ impl WithSimd for Join {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Numbers around a large mean, a different one for each column.
-    fn numbers(rows: usize, inner: usize) -> Vec<f32> {
-        let uniform = danlu_graph::operations::random::uniform_at;
-        (0..rows * inner)
-            .map(|index| {
-                let noise = uniform([1, 2], 0, 0, index as u64) - 0.5;
-                1000.0 * ((index % inner) as f32 - 1.0) + noise
-            })
-            .collect()
-    }
-
-    /// The statistic of each column, in f64.
-    fn expected(values: &[f32], inner: usize, statistic: Statistic) -> Vec<f64> {
-        let rows = (values.len() / inner) as f64;
-        let column = |index: usize| values[index..].iter().step_by(inner).map(|&x| f64::from(x));
-        (0..inner)
-            .map(|index| {
-                let sum: f64 = column(index).sum();
-                match statistic {
-                    Statistic::Sum => sum,
-                    Statistic::Mean => sum / rows,
-                    Statistic::Variance => {
-                        let mean = sum / rows;
-                        column(index).map(|x| (x - mean).powi(2)).sum::<f64>() / rows
-                    }
-                }
-            })
-            .collect()
-    }
-
-    #[test]
-    fn pieces_of_any_width_give_the_statistics_of_the_whole() {
-        for isa in Isa::available() {
-            for inner in [1, 3, 8, 17, 31, 32, 33, 70] {
-                let rows = 601;
-                let values = numbers(rows, inner);
-                let mut slots = Vec::new();
-                let (piece, stride) = (100, 1 + 4 * inner);
-                for part in values.chunks(piece * inner) {
-                    let mut slot = vec![f32::NAN; stride];
-                    slot[0] = (part.len() / inner) as f32;
-                    let shape = [part.len() / inner, inner];
-                    slot[1..=inner].fill(0.0);
-                    let sums = slot[1..].as_mut_ptr();
-                    let results = [1, 2, 3].map(|index| sums.wrapping_add(index * inner));
-                    // SAFETY: the slot has room for all.
-                    unsafe {
-                        add_columns(isa, part.as_ptr(), 0, part.len(), inner, sums);
-                        moments(isa, part.as_ptr(), shape, results);
-                    }
-                    slots.extend(slot);
-                }
-                for statistic in [Statistic::Sum, Statistic::Mean, Statistic::Variance] {
-                    let mut found = vec![f32::NAN; inner];
-                    let first = if statistic == Statistic::Variance {
-                        1
-                    } else {
-                        0
-                    };
-                    let pieces = Pieces {
-                        rows: slots.as_ptr(),
-                        sums: [0, 1, 2]
-                            .map(|index| slots.as_ptr().wrapping_add(1 + (first + index) * inner)),
-                        stride,
-                        count: slots.len() / stride,
-                    };
-                    // SAFETY: the pieces were made just now.
-                    unsafe { join_pieces(isa, statistic, pieces, inner, found.as_mut_ptr()) };
-                    for (found, expected) in found.iter().zip(expected(&values, inner, statistic)) {
-                        let off = (f64::from(*found) - expected).abs();
-                        let size = match statistic {
-                            Statistic::Variance => expected,
-                            _ => expected.abs().max(1.0),
-                        };
-                        assert!(
-                            off <= 3e-6 * size,
-                            "{isa}, {inner}, {statistic:?}: {found} {expected}"
-                        );
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn sums_begin_and_end_in_any_column() {
-        for isa in Isa::available() {
-            for inner in [1, 5, 16, 40] {
-                for (column, length) in [(0, 7), (3, 2), (3, 95), (2, 200), (4, 41)] {
-                    let column = column % inner;
-                    let values = numbers(length, 1);
-                    let mut sums = vec![2.0_f32; inner];
-                    let mut expected = vec![2.0_f64; inner];
-                    for (index, &value) in values.iter().enumerate() {
-                        expected[(column + index) % inner] += f64::from(value);
-                    }
-                    // SAFETY: the vectors have these lengths.
-                    unsafe {
-                        let sums = sums.as_mut_ptr();
-                        add_columns(isa, values.as_ptr(), column, length, inner, sums);
-                    }
-                    for (found, expected) in sums.iter().zip(expected) {
-                        let off = (f64::from(*found) - expected).abs();
-                        assert!(
-                            off <= 1e-6 * expected.abs(),
-                            "{isa}, {inner}: {found} {expected}"
-                        );
-                    }
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -122,3 +122,68 @@ impl WithSimd for Run {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The function of one element, operation by operation.
+    fn expected(function: Affine, [a, b, c, d, e]: [f32; 5]) -> f32 {
+        match function {
+            Affine::Scaled => a * b + c,
+            Affine::ScaledRelu => {
+                let sum = a * b + c;
+                if sum <= 0.0 { 0.0 } else { sum }
+            }
+            Affine::WhereScaledPositive => {
+                if b * c + d > 0.0 {
+                    a
+                } else {
+                    0.0
+                }
+            }
+            Affine::AddScaledDistance => a + (b - c) * d + e,
+        }
+    }
+
+    #[test]
+    fn every_element_has_the_bits_of_the_operations_one_by_one() {
+        let uniform = danlu_graph::operations::random::uniform_at;
+        let all = [
+            Affine::Scaled,
+            Affine::ScaledRelu,
+            Affine::WhereScaledPositive,
+            Affine::AddScaledDistance,
+        ];
+        for isa in Isa::available() {
+            for length in [0, 1, 7, 16, 33, 1000] {
+                let mut vectors: [Vec<f32>; 5] = std::array::from_fn(|vector| {
+                    let values = (0..length as u64).map(|i| uniform([vector as u32, 9], 0, 0, i));
+                    values.map(|x| x - 0.5).collect()
+                });
+                if length > 7 {
+                    vectors[0][3] = f32::NAN;
+                    vectors[1][5] = f32::INFINITY;
+                    vectors[2][6] = f32::NAN;
+                }
+                for function in all {
+                    let mut found = vec![7.0; length];
+                    let operands: [*const f32; 5] =
+                        std::array::from_fn(|vector| vectors[vector].as_ptr());
+                    // SAFETY: all vectors have this length.
+                    unsafe { affine(isa, function, operands, found.as_mut_ptr(), length) };
+                    for (index, found) in found.iter().enumerate() {
+                        let operands = std::array::from_fn(|vector| vectors[vector][index]);
+                        let expected = expected(function, operands);
+                        let same = found.to_bits() == expected.to_bits()
+                            || found.is_nan() && expected.is_nan();
+                        assert!(
+                            same,
+                            "{isa} {function:?} {operands:?}: {found}, not {expected}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}

@@ -144,13 +144,16 @@ impl Scratch {
 
     fn room(&self, context: &Context<'_>) -> Room {
         let scratch = self.pointer(context);
-        match (self.kept, self.weights) {
-            (Some((kept, _)), Location::State(state)) => {
-                let version = context.versions[state];
+        match self.kept {
+            Some((kept, _)) => {
+                let version = match self.weights {
+                    Location::State(state) => context.versions[state],
+                    _ => context.steady,
+                };
                 let ready = self.made_from.swap(version, Ordering::Relaxed) == version;
                 Room::keeping(scratch, context.pointer(kept), ready)
             }
-            _ => Room::from(scratch),
+            None => Room::from(scratch),
         }
     }
 
