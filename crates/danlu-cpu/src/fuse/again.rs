@@ -1,6 +1,7 @@
 //! What is computed twice, since that is less than to keep it: a pass that reads a value of another pass, and anyway all
 //! that this is made of, makes it once more.
 
+use danlu_graph::operations::{BinaryKind, UnaryKind};
 use danlu_graph::{NodeId, Operation};
 
 use super::groups::{Groups, extent};
@@ -78,6 +79,22 @@ fn drop_unread(nodes: &[Concrete], kept: &[NodeId], groups: &mut Groups) {
     }
 }
 
+/// Whether a node costs less than to read its result: no division, no function that is an approximation.
+fn is_cheap(node: &Concrete) -> bool {
+    match &node.operation {
+        Operation::Unary(unary) => matches!(
+            unary.kind,
+            UnaryKind::Relu | UnaryKind::Negate | UnaryKind::Square | UnaryKind::Abs
+        ),
+        Operation::Binary(binary) => matches!(
+            binary.kind,
+            BinaryKind::Add | BinaryKind::Subtract | BinaryKind::Multiply
+        ),
+        Operation::Compare(_) | Operation::Select(_) | Operation::BroadcastTo(_) => true,
+        _ => spreads(node).is_some(),
+    }
+}
+
 /// The nodes that a group's pass has to compute to have a value, if all that goes into them is read there anyway, or is the
 /// same for many elements.
 fn parts(nodes: &[Concrete], groups: &Groups, value: NodeId, other: usize) -> Option<Vec<NodeId>> {
@@ -105,7 +122,7 @@ fn parts(nodes: &[Concrete], groups: &Groups, value: NodeId, other: usize) -> Op
         if parts.contains(&node) {
             continue;
         }
-        if parts.len() == MOST || !is_tape(nodes, &nodes[node]) {
+        if parts.len() == MOST || !is_tape(nodes, &nodes[node]) || !is_cheap(&nodes[node]) {
             return None;
         }
         parts.push(node);

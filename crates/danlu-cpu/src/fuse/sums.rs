@@ -121,7 +121,7 @@ pub(crate) struct Wanted {
 
 /// Where a pass finds what it sums.
 #[derive(Clone, Copy)]
-enum From {
+enum Summed {
     /// In each tile.
     Tile(Source),
     /// In memory, once a piece is done.
@@ -134,7 +134,7 @@ enum From {
 struct Total {
     statistic: Statistic,
     operand: Operand,
-    from: From,
+    from: Summed,
     columns: usize,
     /// In the sums of a piece.
     offset: usize,
@@ -183,15 +183,15 @@ impl Totals {
     pub(super) fn push(&mut self, wanted: &Wanted, source: Source) {
         let offset = self.piece_elements().max(HEADER);
         let from = match (wanted.statistic, wanted.memory) {
-            (Statistic::Variance, Some(memory)) => From::Memory(memory),
-            _ => From::Tile(source),
+            (Statistic::Variance, Some(memory)) => Summed::Memory(memory),
+            _ => Summed::Tile(source),
         };
         if wanted.statistic == Statistic::Variance {
             let twin = |total: &&mut Total| {
                 total.statistic == Statistic::Mean && total.operand == wanted.operand
             };
             for mean in self.totals.iter_mut().filter(twin) {
-                mean.from = From::Variance(offset);
+                mean.from = Summed::Variance(offset);
             }
         }
         self.totals.push(Total {
@@ -248,7 +248,7 @@ impl Totals {
         place: impl Fn(Source) -> *const f32,
     ) {
         for total in &self.totals {
-            if let From::Tile(source) = total.from {
+            if let Summed::Tile(source) = total.from {
                 let (column, columns) = (position % total.columns, total.columns);
                 // SAFETY: the caller's promise.
                 unsafe {
@@ -265,7 +265,7 @@ impl Totals {
     /// As [`Totals::begin`], and what is summed lies in the context's memory.
     pub unsafe fn end(&self, context: &Context<'_>, start: usize, end: usize) {
         for total in &self.totals {
-            if let From::Memory(location) = total.from {
+            if let Summed::Memory(location) = total.from {
                 let shape = [(end - start) / total.columns, total.columns];
                 // SAFETY: the caller's promise.
                 unsafe {
@@ -285,9 +285,9 @@ impl Totals {
         let stride = self.piece_elements();
         for total in &self.totals {
             let (offset, centered) = match total.from {
-                From::Tile(_) => (total.offset, false),
-                From::Memory(_) => (total.offset, true),
-                From::Variance(offset) => (offset, true),
+                Summed::Tile(_) => (total.offset, false),
+                Summed::Memory(_) => (total.offset, true),
+                Summed::Variance(offset) => (offset, true),
             };
             let sums = pieces.wrapping_add(offset);
             let pieces = Pieces {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+mod again;
 mod chains;
 mod flat;
 mod pooling;

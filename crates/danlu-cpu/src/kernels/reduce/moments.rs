@@ -156,10 +156,10 @@ unsafe fn distances<S: Simd, const VECTORS: usize>(
     let mut add = named(
         #[inline(always)]
         |slot: usize, row: usize| {
-            for vector in 0..VECTORS {
+            for (vector, center) in center.into_iter().enumerate() {
                 // SAFETY: the caller's promise.
                 let x = unsafe { columns.at(simd, row, vector) };
-                let distance = simd.sub_f32s(x, center[vector]);
+                let distance = simd.sub_f32s(x, center);
                 let square = simd.mul_f32s(distance, distance);
                 first[slot][vector] = simd.add_f32s(first[slot][vector], distance);
                 second[slot][vector] = simd.add_f32s(second[slot][vector], square);
