@@ -49,6 +49,11 @@ impl<'a, 'b> Chains<'a, 'b> {
         }
     }
 
+    /// An entry.
+    pub fn entry(&self, place: usize) -> &'a Entry<'b> {
+        &self.entries[place]
+    }
+
     /// The longest chain that ends here.
     pub fn ending_at(&self, place: usize) -> Option<Found> {
         let formula = self
@@ -120,7 +125,7 @@ impl<'a, 'b> Chains<'a, 'b> {
     }
 
     /// Operands of an entry that is this function of two floats.
-    fn binary(&self, place: usize, kind: BinaryKind) -> Option<[&'a Operand; 2]> {
+    pub fn binary(&self, place: usize, kind: BinaryKind) -> Option<[&'a Operand; 2]> {
         let entry = &self.entries[place];
         match (entry.operation, entry.operands.as_slice()) {
             (Operation::Binary(binary), [a, b])
@@ -132,7 +137,7 @@ impl<'a, 'b> Chains<'a, 'b> {
         }
     }
 
-    fn unary(&self, place: usize, kind: UnaryKind) -> Option<&'a Operand> {
+    pub fn unary(&self, place: usize, kind: UnaryKind) -> Option<&'a Operand> {
         let entry = &self.entries[place];
         match (entry.operation, entry.operands.as_slice()) {
             (Operation::Unary(unary), [a]) if unary.kind == kind && entry.dtype == DType::F32 => {
@@ -143,10 +148,12 @@ impl<'a, 'b> Chains<'a, 'b> {
     }
 
     /// The entry behind an operand, if nobody else reads it and it need not be kept.
-    fn inner(&self, operand: &Operand) -> Option<usize> {
+    pub fn inner(&self, operand: &Operand) -> Option<usize> {
         match operand {
             Operand::Entry(place)
-                if self.uses[*place] == 1 && self.entries[*place].store.is_none() =>
+                if self.uses[*place] == 1
+                    && self.entries[*place].store.is_none()
+                    && !self.entries[*place].summed =>
             {
                 Some(*place)
             }
@@ -199,7 +206,7 @@ impl<'a, 'b> Chains<'a, 'b> {
         })
     }
 
-    fn is_float_vector(&self, operand: &Operand) -> bool {
+    pub fn is_float_vector(&self, operand: &Operand) -> bool {
         match operand {
             Operand::Entry(place) => self.entries[*place].dtype == DType::F32,
             Operand::Outside { .. } => Self::is_vector(operand),
@@ -213,6 +220,6 @@ fn functions(terms: &[Term]) -> usize {
     terms.iter().filter(|term| !operand(term)).count()
 }
 
-fn is_zero(operand: &Operand) -> bool {
+pub(super) fn is_zero(operand: &Operand) -> bool {
     matches!(operand, Operand::Outside { zero: true, .. })
 }

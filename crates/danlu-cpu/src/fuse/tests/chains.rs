@@ -128,9 +128,11 @@ pub(super) fn instructions(program: &Program) -> usize {
             store: stored
                 .contains(&place)
                 .then_some(Location::Arena(100 * place)),
+            summed: false,
+            spread: None,
         })
         .collect();
-    Tape::new(20, &entries).unwrap().operations()
+    Tape::new(20, &entries, &[]).unwrap().operations()
 }
 
 #[test]

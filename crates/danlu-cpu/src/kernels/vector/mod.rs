@@ -4,6 +4,7 @@
 //! of the graph into one rounding. Slices of one call have the same length, which the kernels assert: the plan cuts them.
 
 mod adam;
+mod affine;
 mod binary;
 mod blocks;
 mod cast;
@@ -14,6 +15,7 @@ mod integer;
 mod unary;
 
 pub use adam::{AdamStep, adam};
+pub use affine::{Affine, affine};
 pub use binary::{binary, binary_in_place, binary_raw};
 pub use blocks::{BLOCK, BlockFunction, BlockInstruction, BlockRun, MOST_BLOCKS, run_blocks};
 pub use cast::cast;

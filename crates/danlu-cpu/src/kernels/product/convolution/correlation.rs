@@ -314,6 +314,23 @@ impl Correlation {
         self.images_per_task * windows * self.geometry.columns * self.geometry.groups
     }
 
+    /// Bands of an image.
+    fn bands(&self) -> usize {
+        self.geometry.output[0].div_ceil(self.band)
+    }
+
+    /// How many tiles an epilogue is given.
+    pub fn tiles(&self) -> usize {
+        self.geometry.batch.div_ceil(self.images_per_task) * self.bands()
+    }
+
+    /// Which tile begins at a row.
+    pub fn tile_at(&self, row: usize) -> usize {
+        let [height, width] = self.geometry.output;
+        let (image, y) = (row / (height * width), row / width % height);
+        image / self.images_per_task * self.bands() + y / self.band
+    }
+
     /// # Safety
     /// `source` must be readable for the images, `weights` at every offset that [`Weights`] names, `c` writable for the result and
     /// `room` for [`Correlation::scratch_bytes`]; `c` and `room` must overlap nothing else.
@@ -436,7 +453,7 @@ impl Correlation {
     ) {
         let copies = Shared(copies);
         let Geometry { batch, output, .. } = self.geometry;
-        let bands = output[0].div_ceil(self.band);
+        let bands = self.bands();
         let tasks = if output[1] == 0 || self.geometry.columns * self.geometry.groups == 0 {
             0
         } else {

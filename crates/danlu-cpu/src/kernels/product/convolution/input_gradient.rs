@@ -149,6 +149,22 @@ impl ConvolutionInputGradientPlan {
         })
     }
 
+    /// How many tiles an epilogue is given.
+    pub fn tiles(&self) -> usize {
+        match &self.method {
+            Method::Correlation(correlation) => correlation.tiles(),
+            Method::Scatter(_) | Method::Noted(_) => self.shape.batch,
+        }
+    }
+
+    /// Which of them begins at a row of the result, `[batch * height * width, channels]`.
+    pub fn tile_at(&self, row: usize) -> usize {
+        match &self.method {
+            Method::Correlation(correlation) => correlation.tile_at(row),
+            Method::Scatter(_) | Method::Noted(_) => row / (self.shape.height * self.shape.width),
+        }
+    }
+
     /// Computes `dx` from `dy` and the weights. Tiles are full-width: `[batch * height * width, channels]`.
     ///
     /// # Safety
