@@ -1,5 +1,6 @@
 //! Recipes: what a TOML file says about data, model and training.
 
+pub mod architecture;
 pub mod build;
 pub mod builtin;
 pub mod document;
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::data::DataSource;
 use crate::failure::{Failure, Result};
+use architecture::Architecture;
 use document::{Document, Table};
 
 /// A recipe that was found good as far as it can be without the data.
@@ -41,6 +43,8 @@ pub struct Recipe {
 pub enum ModelPart {
     /// Layers by type and arguments.
     Layers(Vec<(String, Config)>),
+    /// An architecture by name.
+    Architecture(Architecture),
     /// A model file, which is trained on.
     File(PathBuf),
 }
@@ -137,8 +141,23 @@ impl Recipe {
         let layers = model.take("layers");
         let file = model.string("file")?.map(PathBuf::from);
         let init = model.string("init")?.map(PathBuf::from);
-        model.finish()?;
+        let architecture = model.string("architecture")?;
+        let architecture = match architecture {
+            Some(name) => Some(Architecture::new(document, name, model.rest())?),
+            None => {
+                model.finish()?;
+                None
+            }
+        };
         let model = match (layers, file) {
+            (None, None) if let Some(architecture) = architecture => {
+                ModelPart::Architecture(architecture)
+            }
+            _ if architecture.is_some() => {
+                let message =
+                    "`model` has an `architecture` beside `layers` or a `file`: leave one out";
+                return Err(document.error("model.architecture", message));
+            }
             (None, Some(file)) => ModelPart::File(file),
             (Some(layers), None) => ModelPart::Layers(read_layers(document, layers)?),
             (Some(_), Some(_)) => {
@@ -146,12 +165,11 @@ impl Recipe {
                 return Err(document.error("model.file", message));
             }
             (None, None) => {
-                let message =
-                    "there is no layer: add [[model.layers]] tables, or a `file` to [model]";
+                let message = "there is no layer: add [[model.layers]] tables, or an `architecture` or a `file` to [model]";
                 return Err(document.error("model", message));
             }
         };
-        if matches!(model, ModelPart::Layers(_)) {
+        if !matches!(model, ModelPart::File(_)) {
             for key in ["optimizer", "loss"] {
                 if document.get(&format!("training.{key}")).is_none() {
                     let message = format!("`training` has no `{key}`: a recipe needs one");
