@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use danlu::layers::LayerSpec;
 use danlu::prelude::*;
 use danlu::{Config, config};
 use danlu_zoo::{CifarResNet, LeNet5, ResNet, VGG, build, describe, names};
@@ -356,4 +357,38 @@ fn wrong_names_and_arguments_are_errors() {
         ResNet::new(18).classes(0).build(),
         "`classes` must be at least 1",
     );
+}
+
+#[test]
+fn a_frozen_body_costs_no_gradient_and_keeps_its_statistics() {
+    let body = CifarResNet::new(20).width(0.25).input_shape([8, 8, 1]);
+    let compiled = |trainable: bool| {
+        let body = body.clone().include_top(false).pooling("avg");
+        let body = LayerSpec::from(body.build().unwrap()).trainable(trainable);
+        let x = Symbol::input(Input::new([8, 8, 1]));
+        let hidden = body.name("body").apply(&x);
+        let head = Dense::new(10).activation("softmax").apply(hidden);
+        let mut model = Model::new(x, head).unwrap();
+        let loss = "sparse_categorical_crossentropy";
+        model.compile(Adam::default(), loss, ["accuracy"]).unwrap();
+        model
+    };
+    let operations = |model: &Model, training| model.graph_text(training).unwrap();
+    let (whole, mut frozen) = (compiled(true), compiled(false));
+    for gradient in ["conv2d_weight_gradient", "conv2d_input_gradient"] {
+        assert!(operations(&whole, true).contains(gradient));
+        assert!(!operations(&frozen, true).contains(gradient));
+    }
+    // The body's part of the step is that of a prediction: no statistics of a batch, nothing that moves.
+    let of_body = |text: &str| text.lines().filter(|line| line.contains("body")).count();
+    let step = operations(&frozen, true);
+    assert_eq!(of_body(&step), of_body(&operations(&frozen, false)));
+    let before = frozen.layer_weights("body").unwrap();
+    let x = Tensor::from_f32(&[4, 8, 8, 1], vec![0.5; 256]).unwrap();
+    let y = Tensor::from_u8(&[4], vec![0, 1, 2, 3]).unwrap();
+    let head = frozen.layer_weights("dense").unwrap();
+    let options = FitOptions::new().epochs(2).verbose(false);
+    frozen.fit((&x, &y), options).unwrap();
+    assert_eq!(frozen.layer_weights("body").unwrap(), before);
+    assert_ne!(frozen.layer_weights("dense").unwrap(), head);
 }
