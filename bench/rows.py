@@ -1,5 +1,6 @@
 """What is measured: rows, and the programs of each in the order in which a round runs them."""
 
+import statistics
 from dataclasses import dataclass, field
 from typing import Callable
 
@@ -80,6 +81,27 @@ def prediction():
     return Row("prediction", "Prediction of the article's model", "us per sample", jobs, BATCHES)
 
 
+def residual(name, title, batches, peers, train=True):
+    """A network of danlu-zoo on random pictures; the peers build the same (peers/residual.py)."""
+
+    def read(output):
+        return {str(entry["batch"]): entry["median_us"] / 1e3 for entry in output["results"]}
+
+    def script(label, peer):
+        def job(given):
+            (batch,) = batches
+            arguments = ["--peer", peer, "--model", name, "--batch", batch, "--steps", 1 if given.smoke else 6]
+            return Script(label, given, "residual.py", arguments, lambda result: {batch: statistics.median(result["ms"])})
+
+        return job
+
+    command = [name, "--batch", ",".join(batches), *(["--train"] if train else [])]
+    jobs = {"danlu": lambda given: DanluBench("Danlu", given, command, read)}
+    jobs |= {peer: script(label, peer) for peer, label in peers.items()}
+    what = "a training step" if train else "prediction"
+    return Row(f"{name}-{'-'.join(batches)}", f"{title}, {what}", "ms", jobs, {batch: f"batch {batch}" for batch in batches})
+
+
 def peak():
     def read(output):
         return {"arithmetic": output["peak"]["gflops"], "memory": output["peak"]["gigabytes_per_second"]}
@@ -112,4 +134,8 @@ ROWS = [
     ),
     convolution(),
     prediction(),
+    residual("resnet20", "ResNet-20 on 32x32x3", ["128"], {"torch": "PyTorch eager", "tensorflow": "Keras/TensorFlow"}),
+    residual("resnet18", "ResNet-18 at 224x224", ["8"], {"torch": "PyTorch eager"}),
+    residual("resnet50", "ResNet-50 at 224x224", ["1"], {"onnx": "ONNX Runtime"}, train=False),
+    residual("resnet50", "ResNet-50 at 224x224", ["16"], {"onnx": "ONNX Runtime"}, train=False),
 ]  # fmt: skip

@@ -36,6 +36,8 @@ pub enum Command {
     Recipes(RecipesArguments),
     /// List the layers that recipes can name, or show one with its arguments
     Layers(LayersArguments),
+    /// List the architectures that recipes can name, or show one with its arguments
+    Architectures(ArchitecturesArguments),
 }
 
 /// Where a command runs.
@@ -52,7 +54,7 @@ pub struct DeviceArguments {
 /// `danlu train`
 #[derive(Args, Debug)]
 pub struct TrainArguments {
-    /// A built-in recipe's name, a recipe file (.toml), or a model to train on (.keras, .h5, a run folder)
+    /// A built-in recipe's name, a recipe file (.toml), a model to train on (.keras, .h5, a run folder), or an architecture's name
     #[arg(value_name = "RECIPE|MODEL")]
     pub subject: String,
     /// Data: a built-in dataset's or recipe's name, a recipe file, a folder with IDX files, or an .npz file [default: the recipe's]
@@ -152,7 +154,7 @@ pub struct PredictArguments {
 /// `danlu summary`
 #[derive(Args, Debug)]
 pub struct SummaryArguments {
-    /// A model (.keras, .h5, a run folder), a built-in recipe's name or a recipe file
+    /// A model (.keras, .h5, a run folder), a built-in recipe's name, a recipe file, or an architecture's name
     #[arg(value_name = "MODEL|RECIPE")]
     pub subject: String,
     /// Data that gives a recipe's model its input shape [default: the recipe's]
@@ -189,7 +191,7 @@ pub struct ConvertArguments {
     conv2d and matmul are timed forward and for the gradients of input and weights, pooling for that of its input."
 )]
 pub struct BenchArguments {
-    /// A model (.keras, .h5, a run folder), a built-in recipe's name or a recipe file
+    /// A model (.keras, .h5, a run folder), a built-in recipe's name, a recipe file, or an architecture's name
     #[arg(
         value_name = "MODEL|RECIPE",
         required_unless_present = "op",
@@ -278,6 +280,16 @@ impl OperationArguments {
 #[derive(Debug, Args)]
 pub struct LayersArguments {
     /// A layer's type, such as Conv2D [default: list all]
+    pub name: Option<String>,
+    /// Print one JSON object (or list) on standard output and nothing else there
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `danlu architectures`
+#[derive(Debug, Args)]
+pub struct ArchitecturesArguments {
+    /// An architecture's name, such as resnet20 [default: list all]
     pub name: Option<String>,
     /// Print one JSON object (or list) on standard output and nothing else there
     #[arg(long)]

@@ -306,7 +306,7 @@ fn make_model(
             model.set_seed(recipe.training.seed);
             model
         }
-        ModelPart::Layers(_) => {
+        ModelPart::Layers(_) | ModelPart::Architecture(_) => {
             let example = &specification.features[0].shape;
             recipe.build(
                 &DataShape {

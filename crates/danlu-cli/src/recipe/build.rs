@@ -27,8 +27,14 @@ impl Recipe {
     /// # Errors
     /// A layer cannot be built on what comes before it, or the recipe names a model file instead of layers.
     pub fn build(&self, data: &DataShape<'_>, executor: Box<dyn Executor>) -> Result<Model> {
-        let ModelPart::Layers(layers) = &self.model else {
-            return Err(Failure::failed("the recipe has a model file and no layers"));
+        let layers = match &self.model {
+            ModelPart::Layers(layers) => layers,
+            ModelPart::Architecture(architecture) => {
+                return self.build_architecture(architecture, Some(data), executor);
+            }
+            ModelPart::File(_) => {
+                return Err(Failure::failed("the recipe has a model file and no layers"));
+            }
         };
         let mut layers = layers.clone();
         let begins_with_input =

@@ -1,6 +1,7 @@
 //! Recipes: what a TOML file says about data, model and training.
 
 mod adapt;
+pub mod architecture;
 pub mod build;
 pub mod builtin;
 pub mod document;
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 
 use crate::data::DataSource;
 use crate::failure::{Failure, Result};
+use architecture::Architecture;
 use document::{Document, Table};
 
 /// A recipe that was found good as far as it can be without the data.
@@ -42,6 +44,8 @@ pub struct Recipe {
 pub enum ModelPart {
     /// Layers by type and arguments.
     Layers(Vec<(String, Config)>),
+    /// An architecture by name.
+    Architecture(Architecture),
     /// A model file, which is trained on.
     File(PathBuf),
 }
@@ -142,8 +146,23 @@ impl Recipe {
         let layers = model.take("layers");
         let file = model.string("file")?.map(PathBuf::from);
         let init = model.string("init")?.map(PathBuf::from);
-        model.finish()?;
+        let architecture = model.string("architecture")?;
+        let architecture = match architecture {
+            Some(name) => Some(Architecture::new(document, name, model.rest())?),
+            None => {
+                model.finish()?;
+                None
+            }
+        };
         let model = match (layers, file) {
+            (None, None) if let Some(architecture) = architecture => {
+                ModelPart::Architecture(architecture)
+            }
+            _ if architecture.is_some() => {
+                let message =
+                    "`model` has an `architecture` beside `layers` or a `file`: leave one out";
+                return Err(document.error("model.architecture", message));
+            }
             (None, Some(file)) => ModelPart::File(file),
             (Some(layers), None) => ModelPart::Layers(read_layers(document, layers)?),
             (Some(_), Some(_)) => {
@@ -151,12 +170,11 @@ impl Recipe {
                 return Err(document.error("model.file", message));
             }
             (None, None) => {
-                let message =
-                    "there is no layer: add [[model.layers]] tables, or a `file` to [model]";
+                let message = "there is no layer: add [[model.layers]] tables, or an `architecture` or a `file` to [model]";
                 return Err(document.error("model", message));
             }
         };
-        if matches!(model, ModelPart::Layers(_)) {
+        if !matches!(model, ModelPart::File(_)) {
             for key in ["optimizer", "loss"] {
                 if document.get(&format!("training.{key}")).is_none() {
                     let message = format!("`training` has no `{key}`: a recipe needs one");
