@@ -61,6 +61,7 @@ mod layer_normalization;
 mod leaky_relu;
 mod merging;
 mod normalization;
+mod operation;
 mod padding;
 mod parameters;
 mod permute;
@@ -118,6 +119,8 @@ pub use layer_normalization::LayerNormalization;
 pub use leaky_relu::LeakyReLU;
 pub use merging::{Add, Average, Concatenate, Dot, DotAxes, Maximum, Minimum, Multiply, Subtract};
 pub use normalization::Normalization;
+pub use operation::Operation;
+pub(crate) use operation::{Operand, operands};
 pub use padding::Padding;
 pub use parameters::ParameterOptions;
 pub use permute::Permute;
@@ -220,6 +223,11 @@ pub trait Layer: Send + Debug + 'static {
 
     /// The model that this layer is, where it is one.
     fn as_model(&self) -> Option<&Model> {
+        None
+    }
+
+    /// The operation of Keras' that this layer is, where it is one.
+    fn as_operation(&self) -> Option<&Operation> {
         None
     }
 }
