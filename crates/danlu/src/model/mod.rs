@@ -7,6 +7,7 @@ mod functional;
 mod keras;
 mod nested;
 mod operators;
+mod picture;
 mod saving;
 mod sequential;
 mod summary;
