@@ -163,6 +163,9 @@ pub struct SummaryArguments {
     /// Print the operations of a training step (of a prediction, where the model is not compiled) instead
     #[arg(long)]
     pub graph: bool,
+    /// Write a picture of the model to this file, an .svg, instead; one that is there is replaced
+    #[arg(long, value_name = "FILE", conflicts_with = "graph")]
+    pub svg: Option<PathBuf>,
 }
 
 /// `danlu convert`

@@ -295,3 +295,20 @@ fn a_folder_that_cannot_be_made_leaves_nothing() {
     place.bad_training("digits --epochs 1 --out a --save m.keras", 2);
     place.bad_training("digits --epochs 1 --out a --save /proc/m.keras", 2);
 }
+
+#[test]
+fn a_picture_needs_a_place_and_a_model() {
+    let place = Place::new();
+    place.write("text.keras", "no model");
+    place.bad("summary text.keras --svg picture.svg", 1);
+    says(
+        &place.bad("summary digits --svg picture.png", 2),
+        "ends in .svg",
+    );
+    says(
+        &place.bad("summary digits --svg nowhere/picture.svg", 2),
+        "--svg nowhere/picture.svg",
+    );
+    place.bad("summary digits --svg picture.svg --graph", 2);
+    assert!(!place.has("picture.svg") && !place.has("picture.png"));
+}

@@ -243,3 +243,15 @@ fn converted_and_continued_models() {
     let error = place.bad_training("d/last --data digits --epochs 1", 1);
     assert!(error.contains("optimizer.safetensors"), "{error}");
 }
+
+#[test]
+fn a_picture_of_a_model_replaces_an_older_one() {
+    let place = Place::new();
+    place.write("digits.svg", "old");
+    place.good("summary digits --svg digits.svg");
+    let picture = String::from_utf8(place.read("digits.svg")).unwrap();
+    assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"));
+    for part in [">Conv2D<", ">Dense<", " parameters<"] {
+        assert!(picture.contains(part), "{part}: {picture}");
+    }
+}

@@ -357,6 +357,14 @@ macro_rules! config {
     };
 }
 
+/// A text as errors show it.
+pub(crate) fn shorten(text: &str) -> String {
+    match text.char_indices().nth(80) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// The snake-case form of a class name, as Keras makes layer names of it: `MaxPooling2D` gives `max_pooling2d`.
 pub fn snake_case(class_name: &str) -> String {
     let letters: Vec<char> = class_name

@@ -1,59 +1,28 @@
 //! Random models of the real Keras: read, predicted with, written, and read by Keras again.
 
+mod keras_script;
+
 use std::path::Path;
-use std::process::{Command, Output};
 
 use danlu::layers::layer_names;
 use danlu::prelude::*;
+use keras_script::{array, compare, run, succeeded};
 use serde_json::Value;
 
-fn script(arguments: &[&str]) -> Output {
-    let python = std::env::var("DANLU_KERAS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let script = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../fixtures/keras_files/random_models.py"
-    );
-    let mut command = Command::new(python);
-    command.arg(script).args(arguments).output().unwrap()
-}
-
-fn succeeded(output: &Output) {
-    let text = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}{errors}");
-}
-
-fn numbers(json: &Value) -> (Vec<usize>, Vec<f32>) {
-    let numbers = |name: &str| json[name].as_array().unwrap().iter();
-    let shape = numbers("shape").map(|size| size.as_u64().unwrap() as usize);
-    let values = numbers("values").map(|value| value.as_f64().unwrap() as f32);
-    (shape.collect(), values.collect())
-}
+const SCRIPT: &str = "random_models.py";
 
 fn agrees(case: &Value, path: &Path) -> Result<Model, String> {
-    let (shape, x) = numbers(&case["x"]);
-    let x = Tensor::from_f32(&shape, x).unwrap();
-    let (shape, expected) = numbers(&case["predictions"]);
     let mut model = Model::load(path).map_err(|error| error.to_string())?;
     if !model.warnings().is_empty() {
         return Err(model.warnings().join("; "));
     }
-    let found = model.predict(&x, PredictOptions::new());
+    let found = model.predict(array(&case["x"]), PredictOptions::new());
     let found = found.map_err(|error| error.to_string())?;
-    if found.shape() != shape {
-        return Err(format!("shape {:?}, in Keras {shape:?}", found.shape()));
-    }
     let tolerance = match case["layers"].as_array().unwrap().len() {
         ..=10 => 1e-5,
         _ => 1e-4,
     };
-    let pairs = found.as_f32().unwrap().iter().zip(&expected);
-    for (place, (found, expected)) in pairs.enumerate() {
-        let near = (found - expected).abs() <= tolerance * expected.abs().max(1.0);
-        if !near {
-            return Err(format!("[{place}] is {found}, in Keras {expected}"));
-        }
-    }
+    compare(&found, &array(&case["predictions"]), tolerance)?;
     Ok(model)
 }
 
@@ -69,7 +38,7 @@ fn random_models_of_keras_predict_the_same() {
     let names = layer_names();
     let mut arguments = vec!["make", place, &seed, &count];
     arguments.extend(names.iter().map(String::as_str));
-    succeeded(&script(&arguments));
+    succeeded(&run(SCRIPT, &arguments));
     let document = std::fs::read_to_string(folder.path().join("cases.json")).unwrap();
     let document: Value = serde_json::from_str(&document).unwrap();
 
@@ -91,5 +60,5 @@ fn random_models_of_keras_predict_the_same() {
     }
     println!("layers of Keras in no model: {}", document["not_drawn"]);
     assert!(faults.is_empty(), "{}", faults.join("\n"));
-    succeeded(&script(&["check", place]));
+    succeeded(&run(SCRIPT, &["check", place]));
 }

@@ -62,6 +62,7 @@ mod layer_normalization;
 mod leaky_relu;
 mod merging;
 mod normalization;
+mod operation;
 mod padding;
 mod parameters;
 mod permute;
@@ -121,6 +122,8 @@ pub use layer_normalization::LayerNormalization;
 pub use leaky_relu::LeakyReLU;
 pub use merging::{Add, Average, Concatenate, Dot, DotAxes, Maximum, Minimum, Multiply, Subtract};
 pub use normalization::Normalization;
+pub use operation::Operation;
+pub(crate) use operation::{Operand, operands};
 pub use padding::Padding;
 pub use parameters::ParameterOptions;
 pub use permute::Permute;
@@ -239,6 +242,11 @@ pub trait Layer: Send + Debug + 'static {
     /// The number that the layer's inputs, whole numbers, are all below; `None` where they are any numbers. A benchmark draws
     /// its inputs by it.
     fn index_limit(&self) -> Option<usize> {
+        None
+    }
+
+    /// The operation of Keras' that this layer is, where it is one.
+    fn as_operation(&self) -> Option<&Operation> {
         None
     }
 }

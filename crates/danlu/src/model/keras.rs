@@ -2,10 +2,12 @@
 
 mod compile;
 mod graph;
+mod operation;
 
 use serde_json::{Value, json};
 
 use super::{Model, Node};
+use crate::config::shorten;
 use crate::layers::{LayerSpec, is_builtin};
 use crate::{Config, Error, Result};
 
@@ -157,6 +159,15 @@ fn layer_to_keras(node: &Node) -> Value {
     let builtin = is_builtin(class);
     let mut config = Config::new();
     config.insert("name".to_owned(), json!(node.name));
+    if let Some(operation) = node.layer.as_operation() {
+        config.extend(node.layer.config());
+        return json!({
+            "module": operation.module(),
+            "class_name": class,
+            "config": config,
+            "registered_name": class,
+        });
+    }
     if node.layer.input_shape().is_none() {
         // The constructors of these classes of Keras' take no `trainable`, and they have nothing that is trained.
         if !(builtin && class.starts_with("SpatialDropout")) {
@@ -210,13 +221,6 @@ fn without_batch(shape: &Value) -> Option<Vec<usize>> {
     let (_, sizes) = shape.as_array()?.split_first()?;
     let size = |size: &Value| size.as_u64().and_then(|size| usize::try_from(size).ok());
     sizes.iter().map(size).collect()
-}
-
-fn shorten(text: &str) -> String {
-    match text.char_indices().nth(80) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text.to_owned(),
-    }
 }
 
 #[cfg(test)]

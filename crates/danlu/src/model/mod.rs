@@ -8,6 +8,7 @@ mod keras;
 mod nested;
 mod operators;
 mod part;
+mod picture;
 mod saving;
 mod sequential;
 mod summary;

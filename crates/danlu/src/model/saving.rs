@@ -55,7 +55,29 @@ impl Model {
         if is_safetensors(path) {
             return self.save_weights(path);
         }
+        if has_extension(path, "h5") || has_extension(path, "hdf5") {
+            self.check_for_h5()?;
+        }
         Ok(files::write(path, &self.to_file()?)?)
+    }
+
+    /// Fails where there is an operation that is no layer: Keras writes such into a `.h5`, too, and cannot read it again.
+    fn check_for_h5(&self) -> Result<()> {
+        for node in &self.nodes {
+            if node.layer.as_operation().is_some() {
+                return Err(Error::unsupported(
+                    node.title(),
+                    "an operation that is no layer, in a .h5",
+                    "Keras cannot read it there: save the model as .keras",
+                ));
+            }
+            if let Some(model) = node.layer.as_model() {
+                model
+                    .check_for_h5()
+                    .map_err(|error| error.in_layer(&node.title()))?;
+            }
+        }
+        Ok(())
     }
 
     /// Loads a model from a `.keras` or `.h5` of Keras' or Danlu's. Compile settings that cannot be used here are a
@@ -314,6 +336,10 @@ pub(super) fn converted(value: Tensor, dtype: DType) -> Result<Tensor> {
 }
 
 pub(super) fn is_safetensors(path: &Path) -> bool {
+    has_extension(path, "safetensors")
+}
+
+fn has_extension(path: &Path, extension: &str) -> bool {
     path.extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("safetensors"))
+        .is_some_and(|own| own.eq_ignore_ascii_case(extension))
 }

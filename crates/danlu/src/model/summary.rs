@@ -189,7 +189,7 @@ fn wrapped(cell: &str, width: usize) -> Vec<String> {
 }
 
 /// `1234567` as `1,234,567`.
-fn grouped(count: usize) -> String {
+pub(super) fn grouped(count: usize) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::super::{Call, Model, Source};
+use super::operation::{is_operation, operation_from_keras};
 use super::{damaged, layer_from_keras, layer_to_keras, with_batch};
 use crate::{Config, Error, Result};
 
@@ -66,6 +67,9 @@ impl Model {
             }))
         };
         let mut tensors: Vec<Value> = call.inputs.iter().map(tensor).collect::<Option<_>>()?;
+        if let Some(operation) = self.nodes[call.node].layer.as_operation() {
+            return Some(json!({ "args": operation.arguments(tensors), "kwargs": {} }));
+        }
         let argument = match tensors.len() {
             1 => tensors.swap_remove(0),
             _ => Value::Array(tensors),
@@ -117,7 +121,12 @@ pub(super) fn from_keras(model: &Value) -> Result<Model> {
         let name = layer.get("name").or_else(|| layer.pointer("/config/name"));
         let name = name.and_then(Value::as_str);
         let name = name.ok_or_else(|| damaged("a layer with a name", Some(layer)))?;
-        let node = result.add_node(layer_from_keras(layer)?.name(name));
+        let is_operation = is_operation(layer);
+        let spec = match is_operation {
+            true => operation_from_keras(layer)?,
+            false => layer_from_keras(layer)?,
+        };
+        let node = result.add_node(spec.name(name));
         if places.insert(name, node).is_some() {
             return Err(Error::mismatch(
                 format!("the layers of {}", result.name),
@@ -128,7 +137,9 @@ pub(super) fn from_keras(model: &Value) -> Result<Model> {
         }
         let calls = layer.get("inbound_nodes").and_then(Value::as_array);
         let calls = calls.map(Vec::as_slice).unwrap_or_default();
-        let calls = calls.iter().map(|call| pending_call(name, node, call));
+        let calls = calls
+            .iter()
+            .map(|call| pending_call(name, node, call, is_operation));
         pending.push(calls.collect::<Result<_>>()?);
     }
     let ends = |name: &str| -> Result<Vec<(Option<String>, History)>> {
@@ -142,14 +153,25 @@ pub(super) fn from_keras(model: &Value) -> Result<Model> {
     };
     let inputs = ends("input_layers")?;
     let mut outputs = ends("output_layers")?;
-    // Keras counts the calls of a functional model from 1 here.
-    for (_, (name, call, _)) in &mut outputs {
-        let layer = places
-            .get(name)
-            .and_then(|&place| result.nodes[place].layer.as_model());
-        if layer.is_some_and(|model| !model.is_sequential()) {
-            *call = call.saturating_sub(1);
-        }
+    // Keras counts the calls of a functional model from 1 here, and Keras 2 everywhere, and those of a Sequential with an
+    // input as well.
+    let of_keras_2 = layers.iter().any(is_of_keras_2);
+    let from_one = |name: &str| {
+        let place = places.get(name);
+        let model = place.and_then(|&place| result.nodes[place].layer.as_model());
+        model.is_some_and(|model| {
+            let first = model.nodes.first();
+            let has_input = first.is_some_and(|first| first.layer.input_shape().is_some());
+            !model.is_sequential() || (of_keras_2 && has_input)
+        })
+    };
+    let outputs_of_calls = outputs.iter_mut().map(|(_, history)| history);
+    let inputs_of_calls = pending
+        .iter_mut()
+        .flatten()
+        .flat_map(|call| &mut call.inputs);
+    for (name, call, _) in outputs_of_calls.chain(inputs_of_calls.filter(|_| of_keras_2)) {
+        *call -= usize::from(*call > 0 && from_one(name));
     }
     let mut calls = Made {
         places,
@@ -184,6 +206,12 @@ pub(super) fn from_keras(model: &Value) -> Result<Model> {
     let keys: Option<Vec<String>> = outputs.into_iter().map(|(key, _)| key).collect();
     result.output_keys = keys;
     Ok(result)
+}
+
+/// Whether the calls of a layer are written as Keras 2 did it.
+fn is_of_keras_2(layer: &Value) -> bool {
+    let calls = layer.get("inbound_nodes").and_then(Value::as_array);
+    calls.is_some_and(|calls| calls.iter().any(Value::is_array))
 }
 
 /// The calls that were made, by layer.
@@ -294,7 +322,12 @@ fn collect_ends<'a>(
 }
 
 /// A layer's call: where its inputs come from.
-fn pending_call<'a>(layer: &str, node: usize, call: &'a Value) -> Result<Pending<'a>> {
+fn pending_call<'a>(
+    layer: &str,
+    node: usize,
+    call: &'a Value,
+    is_operation: bool,
+) -> Result<Pending<'a>> {
     let unsupported = |feature: String| {
         Error::unsupported(
             format!("layer {layer}"),
@@ -311,8 +344,12 @@ fn pending_call<'a>(layer: &str, node: usize, call: &'a Value) -> Result<Pending
         training(arguments.and_then(Value::as_object)).map_err(unsupported)
     };
     match call {
-        // Keras 2: [[name, call, output, arguments], ...].
+        // Keras 2: [[name, call, output, arguments], ...], or for some layers one of these alone.
         Value::Array(inputs) => {
+            let inputs = match history(call) {
+                Some(_) => std::slice::from_ref(call),
+                None => inputs.as_slice(),
+            };
             for input in inputs {
                 let origin = history(input).ok_or_else(|| damaged("a call", Some(input)))?;
                 pending.inputs.push(origin);
@@ -323,7 +360,7 @@ fn pending_call<'a>(layer: &str, node: usize, call: &'a Value) -> Result<Pending
             pending.training = own(call.get("kwargs"))?;
             let arguments = call.get("args");
             let arguments = arguments.ok_or_else(|| damaged("a call with args", Some(call)))?;
-            tensors(arguments, &mut pending.inputs).map_err(unsupported)?;
+            tensors(arguments, is_operation, &mut pending.inputs).map_err(unsupported)?;
         }
     }
     match pending.inputs.is_empty() {
@@ -338,6 +375,8 @@ fn training(arguments: Option<&Config>) -> std::result::Result<Option<bool>, Str
     for (name, value) in arguments.into_iter().flatten() {
         match (name.as_str(), value) {
             (_, Value::Null) => {}
+            // Models of several inputs are called with a mask for each: none.
+            ("mask", Value::Array(masks)) if masks.iter().all(Value::is_null) => {}
             ("training", Value::Bool(given)) => training = Some(*given),
             _ => {
                 let value = super::shorten(&value.to_string());
@@ -348,17 +387,28 @@ fn training(arguments: Option<&Config>) -> std::result::Result<Option<bool>, Str
     Ok(training)
 }
 
-fn tensors<'a>(value: &'a Value, found: &mut Vec<History<'a>>) -> std::result::Result<(), String> {
+/// The tensors of a call's arguments; beside them an operation has constants, which it knows.
+fn tensors<'a>(
+    value: &'a Value,
+    is_operation: bool,
+    found: &mut Vec<History<'a>>,
+) -> std::result::Result<(), String> {
     match value {
-        Value::Array(values) => values.iter().try_for_each(|value| tensors(value, found)),
+        Value::Array(values) => values
+            .iter()
+            .try_for_each(|value| tensors(value, is_operation, found)),
         Value::Object(fields) if fields.get("class_name") == Some(&json!("__keras_tensor__")) => {
             let origin = value.pointer("/config/keras_history").and_then(history);
             found.push(origin.ok_or_else(|| "a tensor without an origin".to_owned())?);
             Ok(())
         }
+        _ if is_operation => Ok(()),
         other => Err(format!(
             "a call with {} beside tensors",
             super::shorten(&other.to_string())
         )),
     }
 }
+
+#[cfg(test)]
+mod tests;
