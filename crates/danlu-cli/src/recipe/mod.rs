@@ -3,20 +3,23 @@
 pub mod build;
 pub mod builtin;
 pub mod document;
+pub mod graph;
+pub mod objectives;
+pub mod targets;
 pub mod write;
 
 use std::path::{Path, PathBuf};
 
 use danlu::Config;
-use danlu::layers::LayerSpec;
-use danlu::losses::Loss;
-use danlu::metrics::Metric;
+use danlu::data::sources::TargetRule;
 use danlu::training::EarlyStopping;
 use serde_json::{Value, json};
 
 use crate::data::DataSource;
 use crate::failure::{Failure, Result};
 use document::{Document, Table};
+use graph::Graph;
+use objectives::Objectives;
 
 /// A recipe that was found good as far as it can be without the data.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub struct Recipe {
     pub source: Option<DataSource>,
     /// The factor of pictures' bytes.
     pub pixel_scale: Option<f64>,
+    /// The targets to make of the data's; none where its own are meant.
+    pub targets: Vec<TargetRule>,
     /// Where the layers come from.
     pub model: ModelPart,
     /// A model whose weights training begins with.
@@ -39,8 +44,10 @@ pub struct Recipe {
 /// Where a model comes from.
 #[derive(Debug)]
 pub enum ModelPart {
-    /// Layers by type and arguments.
+    /// Layers by type and arguments, one after the other.
     Layers(Vec<(String, Config)>),
+    /// Layers that say what they read.
+    Graph(Graph),
     /// A model file, which is trained on.
     File(PathBuf),
 }
@@ -50,10 +57,8 @@ pub enum ModelPart {
 pub struct Training {
     /// The optimizer, where it is not a model's own.
     pub optimizer: Option<Value>,
-    /// The loss, where it is not a model's own.
-    pub loss: Option<Value>,
-    /// The metrics.
-    pub metrics: Vec<Value>,
+    /// The losses, their weights and the metrics.
+    pub objectives: Objectives,
     /// Times that all examples are seen.
     pub epochs: usize,
     /// Examples of a step.
@@ -90,10 +95,12 @@ impl Recipe {
         resolve_paths(&mut document, folder)?;
         let parts = Recipe::parts(&document)?;
         let (name, source, pixel_scale, model, init, training) = parts;
+        let targets = targets::read(&document, "data.targets", document.get("data.targets"))?;
         let mut recipe = Recipe {
             name,
             source,
             pixel_scale,
+            targets,
             model,
             init,
             training,
@@ -130,6 +137,7 @@ impl Recipe {
         let source = data.string("source")?.map(DataSource::from_recipe);
         let above_zero = "a number above 0";
         let pixel_scale = data.number("pixel_scale", above_zero, |scale| scale > 0.0)?;
+        data.take("targets");
         data.finish()?;
 
         let training = Training::read(document)?;
@@ -137,10 +145,17 @@ impl Recipe {
         let layers = model.take("layers");
         let file = model.string("file")?.map(PathBuf::from);
         let init = model.string("init")?.map(PathBuf::from);
+        let (inputs, outputs) = (model.take("inputs"), model.take("outputs"));
         model.finish()?;
         let model = match (layers, file) {
+            (None, Some(_)) if inputs.is_some() || outputs.is_some() => {
+                let message = "`inputs` and `outputs` belong to layers; a model `file` has its own";
+                return Err(document.error("model.file", message));
+            }
             (None, Some(file)) => ModelPart::File(file),
-            (Some(layers), None) => ModelPart::Layers(read_layers(document, layers)?),
+            (Some(layers), None) => {
+                graph::read(document, read_layers(document, layers)?, inputs, outputs)?
+            }
             (Some(_), Some(_)) => {
                 let message = "`model` has `layers` and a `file`: leave one out";
                 return Err(document.error("model.file", message));
@@ -151,7 +166,7 @@ impl Recipe {
                 return Err(document.error("model", message));
             }
         };
-        if matches!(model, ModelPart::Layers(_)) {
+        if !matches!(model, ModelPart::File(_)) {
             for key in ["optimizer", "loss"] {
                 if document.get(&format!("training.{key}")).is_none() {
                     let message = format!("`training` has no `{key}`: a recipe needs one");
@@ -189,6 +204,11 @@ impl Recipe {
         self.document.value.as_object().cloned().unwrap_or_default()
     }
 
+    /// The targets to make, as the recipe writes them.
+    pub fn target_table(&self) -> Option<&Value> {
+        self.document.get("data.targets")
+    }
+
     /// As [`resolved`](Self::resolved) without what belongs to this machine: paths.
     pub fn portable(&self) -> Config {
         let mut resolved = self.resolved();
@@ -213,12 +233,9 @@ impl Training {
     fn read(document: &Document) -> Result<Training> {
         let mut table = Table::open(document, "training")?;
         let optimizer = table.take("optimizer").cloned();
-        let loss = table.take("loss").cloned();
-        let metrics = match table.take("metrics") {
-            None => Vec::new(),
-            Some(Value::Array(metrics)) => metrics.clone(),
-            Some(other) => return Err(table.wrong("metrics", "a list of metrics", other)),
-        };
+        let loss = table.take("loss");
+        let weights = table.take("loss_weights");
+        let metrics = table.take("metrics");
         // Both bounds are far above anything that fits into memory or a life.
         let epochs = table.integer("epochs", 1, i64::from(i32::MAX))?;
         let batch_size = table.integer("batch_size", 1, i64::from(i32::MAX))?;
@@ -234,21 +251,14 @@ impl Training {
             danlu::optimizers::from_json(optimizer)
                 .map_err(|error| located("training.optimizer", error))?;
         }
-        if let Some(loss) = &loss {
-            Loss::from_json(loss).map_err(|error| located("training.loss", error))?;
-        }
-        for (index, metric) in metrics.iter().enumerate() {
-            let path = format!("training.metrics.{index}");
-            Metric::from_json(metric).map_err(|error| located(&path, error))?;
-        }
+        let objectives = Objectives::read(document, loss, weights, metrics)?;
         let early_stopping = early_stopping
             .map(EarlyStopping::from_json)
             .transpose()
             .map_err(|error| located("training.early_stopping", error))?;
         Ok(Training {
             optimizer,
-            loss,
-            metrics,
+            objectives,
             epochs: epochs.unwrap_or(1) as usize,
             batch_size: batch_size.unwrap_or(32) as usize,
             validation_split: validation_split.unwrap_or(0.0),
@@ -259,6 +269,7 @@ impl Training {
     }
 }
 
+/// The layers as they are written: each with its type and its other keys, which are looked at later.
 fn read_layers(document: &Document, layers: &Value) -> Result<Vec<(String, Config)>> {
     let wrong = |path: &str, expected: &str, value: &Value| {
         document.error(
@@ -291,15 +302,6 @@ fn read_layers(document: &Document, layers: &Value) -> Result<Vec<(String, Confi
             let message = format!("layer {index} needs a `type`, such as type = \"Dense\"");
             return Err(document.error(&path, &message));
         };
-        let mut complete = arguments.clone();
-        // The units of the last Dense may be left to the data's classes.
-        if index + 1 == list.len() && class_name == "Dense" && !complete.contains_key("units") {
-            complete.insert("units".to_owned(), json!(1));
-        }
-        LayerSpec::from_arguments(&class_name, complete).map_err(|error| {
-            let error = error.in_layer(&format!("layer {index} ({class_name})"));
-            library_error(document, &path, &error)
-        })?;
         result.push((class_name, arguments));
     }
     Ok(result)
