@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::pair::{examples, keys, npz, pair};
+use common::pair::{Array, examples, keys, npz, pair};
 use common::{Place, npy, pixels};
 use serde_json::Value;
 
@@ -58,7 +58,7 @@ fn predictions_of_several_outputs() {
     let [left, right, ..] = examples(5, 4);
     place.write("left.npy", npy(&[5, 3], &left));
     place.write("right.npy", npy(&[5, 2], &right));
-    let arrays: &[(&str, &[usize], Vec<f32>)] = &[
+    let arrays: &[Array] = &[
         ("right", &[5, 2], right.clone()),
         ("x_left", &[5, 3], left.clone()),
     ];

@@ -3,7 +3,7 @@
 mod common;
 
 use common::Place;
-use common::pair::{RECIPE, examples, npz, pair};
+use common::pair::{Array, RECIPE, examples, npz, pair};
 
 #[test]
 fn broken_graphs_are_refused_with_their_lines() {
@@ -150,20 +150,20 @@ fn data_that_does_not_fit_the_model_is_refused() {
     let place = Place::new();
     pair(&place);
     let [left, right, sums, kinds] = examples(16, 5);
-    let all: Vec<(&str, &[usize], Vec<f32>)> = vec![
+    let all: Vec<Array> = vec![
         ("x_left", &[16, 3], left),
         ("x_right", &[16, 2], right),
         ("y_sum", &[16], sums),
         ("y_kind", &[16], kinds),
     ];
-    let with = |change: &dyn Fn(&mut Vec<(&'static str, &'static [usize], Vec<f32>)>)| {
+    let with = |change: &dyn Fn(&mut Vec<Array>)| {
         let mut arrays = all.clone();
         change(&mut arrays);
         npz(&arrays)
     };
     place.write("good.npz", with(&|_| ()));
     place.good("train pair.toml --data good.npz --epochs 1 --quiet --out fine");
-    let weights = |arrays: &mut Vec<(&'static str, &'static [usize], Vec<f32>)>| {
+    let weights = |arrays: &mut Vec<Array>| {
         let zeros = vec![0.0; 16];
         arrays.push(("weight_sum", &[16], zeros));
     };

@@ -73,8 +73,11 @@ batch_size = 16
 seed = 3
 "#;
 
+/// An array's name, shape and elements.
+pub type Array = (&'static str, &'static [usize], Vec<f32>);
+
 /// An NPZ file of f32 arrays, not compressed.
-pub fn npz(arrays: &[(&str, &[usize], Vec<f32>)]) -> Vec<u8> {
+pub fn npz(arrays: &[Array]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut directory = Vec::new();
     for (name, shape, values) in arrays {
