@@ -68,6 +68,8 @@ class DanluTraining(Job):
     """Timed from outside: (a long command - a short one) / the epochs between them, so that starting, loading, testing and saving
     cancel out. The best is that of the best long and the best short command."""
 
+    examples = EXAMPLES
+
     def __init__(self, name, given, recipe, batch, threads=None, isa=None):
         super().__init__(name, given)
         self.options = ["--batch-size", batch, "--threads", threads or given.threads, *(["--isa", isa] if isa else [])]
@@ -78,18 +80,39 @@ class DanluTraining(Job):
             with tempfile.TemporaryDirectory() as folder:
                 output, seconds = self.run(
                     [self.given.danlu, "train", self.recipe, "--validation-split", "0", "--epochs", epochs, "--json", "--quiet",
-                     "--data", self.given.data, "--out", Path(folder) / "run", *self.options]
+                     "--data", self.data(Path(folder)), "--out", Path(folder) / "run", *self.options]
                 )  # fmt: skip
             wall.append(seconds)
         self.inside.append(1e6 / last_json(output)["samples_per_second"])
         self.extra = {"seconds": dict(zip(map(str, self.given.epochs), self.wall)), "us_per_sample_by_its_own_clock": self.inside}
         return {"": self.between(self.wall[0][-1], self.wall[1][-1])}
 
+    def data(self, _folder):
+        return self.given.data
+
     def between(self, short, long):
-        return (long - short) * 1e6 / ((self.given.epochs[1] - self.given.epochs[0]) * EXAMPLES)
+        return (long - short) * 1e6 / ((self.given.epochs[1] - self.given.epochs[0]) * self.examples)
 
     def best(self, _key):
         return self.between(*map(min, self.wall))
+
+
+class DanluPictures(DanluTraining):
+    """The same on as many pictures as the peers are given, written as an .npz file."""
+
+    def __init__(self, name, given, recipe, batch, examples):
+        super().__init__(name, given, recipe, batch)
+        self.examples = examples
+
+    def data(self, folder):
+        sys.path.insert(0, str(HERE / "peers"))
+        import numpy
+        from mnist import pictures
+
+        images, labels = pictures(self.given.data, self.examples)
+        path = folder / "pictures.npz"
+        numpy.savez(path, x_train=images, y_train=labels, x_test=images[:640], y_test=labels[:640])
+        return path
 
 
 class DanluBench(Job):

@@ -1,9 +1,10 @@
 """What is measured: rows, and the programs of each in the order in which a round runs them."""
 
+import statistics
 from dataclasses import dataclass, field
 from typing import Callable
 
-from programs import HERE, Burn, DanluBench, DanluTraining, Script
+from programs import HERE, Burn, DanluBench, DanluPictures, DanluTraining, Script
 
 CONVOLUTION = {"batch": 32, "size": 28, "channels": 64, "filters": 64, "kernel": 3}
 DIRECTIONS = {"forward": "forward", "input_gradient": "data gradient", "weight_gradient": "weight gradient"}
@@ -20,18 +21,27 @@ class Row:
     more_is_better: bool = False
 
 
-def training(name, title, model, batch, others=None):
+def training(name, title, model, batch, others=None, pictures=None):
+    """`pictures`: how many examples an epoch has, for a model of pictures in three channels."""
     recipe = "mnist" if model == "article" else HERE / "recipes" / f"{model}.toml"
+
+    def examples(given):
+        return min(pictures, given.examples) if pictures else given.examples
 
     def script(label, file):
         def job(given):
-            arguments = ["--model", model, "--data", given.data, "--batch-size", batch, "--examples", given.examples]
+            arguments = ["--model", model, "--data", given.data, "--batch-size", batch, "--examples", examples(given)]
             return Script(label, given, file, arguments, lambda result: {"": min(result["us_per_sample"])})
 
         return job
 
+    def danlu(given):
+        if pictures:
+            return DanluPictures("Danlu", given, recipe, batch, examples(given))
+        return DanluTraining("Danlu", given, recipe, batch)
+
     jobs = {
-        "danlu": lambda given: DanluTraining("Danlu", given, recipe, batch),
+        "danlu": danlu,
         "keras": script("Keras/TensorFlow fit", "keras_train.py"),
         "torch": script("PyTorch eager", "torch_train.py"),
     }
@@ -71,6 +81,27 @@ def prediction():
     return Row("prediction", "Prediction of the article's model", "us per sample", jobs, BATCHES)
 
 
+def residual(name, title, batches, peers, train=True):
+    """A network of danlu-zoo on random pictures; the peers build the same (peers/residual.py)."""
+
+    def read(output):
+        return {str(entry["batch"]): entry["median_us"] / 1e3 for entry in output["results"]}
+
+    def script(label, peer):
+        def job(given):
+            (batch,) = batches
+            arguments = ["--peer", peer, "--model", name, "--batch", batch, "--steps", 1 if given.smoke else 6]
+            return Script(label, given, "residual.py", arguments, lambda result: {batch: statistics.median(result["ms"])})
+
+        return job
+
+    command = [name, "--batch", ",".join(batches), *(["--train"] if train else [])]
+    jobs = {"danlu": lambda given: DanluBench("Danlu", given, command, read)}
+    jobs |= {peer: script(label, peer) for peer, label in peers.items()}
+    what = "a training step" if train else "prediction"
+    return Row(f"{name}-{'-'.join(batches)}", f"{title}, {what}", "ms", jobs, {batch: f"batch {batch}" for batch in batches})
+
+
 def peak():
     def read(output):
         return {"arithmetic": output["peak"]["gflops"], "memory": output["peak"]["gigabytes_per_second"]}
@@ -97,6 +128,14 @@ ROWS = [
     training("mlp", "a perceptron 784-512-512-10, ReLU", "mlp", 128),
     training("keras-example", "Keras' MNIST example (Conv 32 3x3, pool, Conv 64 3x3, pool, dropout, Dense 10)", "keras-example", 128),
     training("lenet", "LeNet-5 (5x5 convolutions of 6 and 16, tanh, average pooling, Dense 120, 84, 10)", "lenet", 64),
+    training(
+        "vgg", "a VGG-like net ((Conv 3x3, batch normalization, ReLU) twice of 32, max-pooling, twice of 64, max-pooling, Dense 128, 10) on 32x32x3",
+        "vgg", 64, pictures=12_800,
+    ),
     convolution(),
     prediction(),
+    residual("resnet20", "ResNet-20 on 32x32x3", ["128"], {"torch": "PyTorch eager", "tensorflow": "Keras/TensorFlow"}),
+    residual("resnet18", "ResNet-18 at 224x224", ["8"], {"torch": "PyTorch eager"}),
+    residual("resnet50", "ResNet-50 at 224x224", ["1"], {"onnx": "ONNX Runtime"}, train=False),
+    residual("resnet50", "ResNet-50 at 224x224", ["16"], {"onnx": "ONNX Runtime"}, train=False),
 ]  # fmt: skip

@@ -44,7 +44,8 @@ def verdicts(series, peak):
     add("article's model, batch 64: Burn's time / Danlu's", both("article-64", "burn"), ours, least=15)
     add("article's model, batch 32: time / arithmetic limit", both("article-32", "danlu"), limit, most=1.6)
     add("article's model, batch 256: time / arithmetic limit", both("article-256", "danlu"), limit, most=1.3)
-    for row, name, least in [("mlp", "MLP", 1.25), ("keras-example", "Keras' example", 2.2), ("lenet", "LeNet-5", 2.5)]:
+    for row, name, least in [("mlp", "MLP", 1.25), ("keras-example", "Keras' example", 2.2), ("lenet", "LeNet-5", 2.5),
+                             ("vgg", "VGG-like net", 1.25)]:  # fmt: skip
         add(f"{name}: the faster peer's time / Danlu's", fastest(row), both(row, "danlu"), least=least)
     for key, name in [("forward", "forward"), ("input_gradient", "data gradient"), ("weight_gradient", "weight gradient")]:
         speed = both("convolution", "danlu", key)

@@ -11,7 +11,13 @@ import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from keras import layers  # noqa: E402
 
-from mnist import WARM_UP, load, options, report  # noqa: E402
+from mnist import WARM_UP, load_for, options, report  # noqa: E402
+
+
+
+def normalized(filters):
+    return [layers.Conv2D(filters, 3, padding="same"), layers.BatchNormalization(), layers.ReLU()]
+
 
 MODELS = {
     "article": lambda: [
@@ -46,7 +52,14 @@ MODELS = {
         layers.Dense(84, activation="tanh"),
         layers.Dense(10, activation="softmax"),
     ],
-}
+    "vgg": lambda: [
+        *normalized(32), *normalized(32), layers.MaxPooling2D(2),
+        *normalized(64), *normalized(64), layers.MaxPooling2D(2),
+        layers.Flatten(),
+        layers.Dense(128, activation="relu"),
+        layers.Dense(10, activation="softmax"),
+    ],
+}  # fmt: skip
 
 
 class EpochTimes(keras.callbacks.Callback):
@@ -65,9 +78,8 @@ def main():
     given = options(MODELS)
     tf.config.threading.set_intra_op_parallelism_threads(given.threads)
     tf.config.threading.set_inter_op_parallelism_threads(given.threads)
-    images, labels = load(given.data, given.examples)
-    images = images[..., None]
-    model = keras.Sequential([keras.Input((28, 28, 1)), *MODELS[given.model]()])
+    images, labels = load_for(given.model, given.data, given.examples)
+    model = keras.Sequential([keras.Input(images.shape[1:]), *MODELS[given.model]()])
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(images[:WARM_UP], labels[:WARM_UP], batch_size=given.batch_size, verbose=0)
     times = EpochTimes()

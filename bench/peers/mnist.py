@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+PICTURES = ["vgg"]  # models of 32x32 pictures in three channels
 WARM_UP = 3_000  # examples trained on before the clock starts: compiling, allocating, caches
 
 
@@ -35,6 +36,23 @@ def load(folder, examples):
     return images[:examples].astype(np.float32) / 255, labels[:examples].astype(np.int64)
 
 
-def report(peer, version, epoch_seconds, examples, loss):
+def pictures(folder, examples):
+    """The digits with a border of 2 and in three channels: (n, 32, 32, 3) bytes and (n,) i64."""
+    images, labels = idx(folder, "train-images-idx3-ubyte"), idx(folder, "train-labels-idx1-ubyte")
+    padded = np.pad(images[:examples], ((0, 0), (2, 2), (2, 2)))
+    return np.repeat(padded[..., None], 3, axis=-1), labels[:examples].astype(np.int64)
+
+
+def load_for(model, folder, examples):
+    """What a model is trained on: (n, height, width, channels) f32 from 0 to 1 and (n,) i64."""
+    if model in PICTURES:
+        images, labels = pictures(folder, examples)
+        return images.astype(np.float32) / 255, labels
+    images, labels = load(folder, examples)
+    return images[..., None], labels
+
+
+def report(peer, version, epoch_seconds, examples, loss, **more):
     """`loss` is the last epoch's: a peer that does not learn is not measured, it is broken."""
-    print(json.dumps({"peer": peer, "version": version, "us_per_sample": [s / examples * 1e6 for s in epoch_seconds], "loss": loss}))
+    times = [s / examples * 1e6 for s in epoch_seconds]
+    print(json.dumps({"peer": peer, "version": version, "us_per_sample": times, "loss": loss, **more}))

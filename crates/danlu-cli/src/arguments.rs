@@ -36,6 +36,8 @@ pub enum Command {
     Recipes(RecipesArguments),
     /// List the layers that recipes can name, or show one with its arguments
     Layers(LayersArguments),
+    /// List the architectures that recipes can name, or show one with its arguments
+    Architectures(ArchitecturesArguments),
 }
 
 /// Where a command runs.
@@ -52,7 +54,7 @@ pub struct DeviceArguments {
 /// `danlu train`
 #[derive(Args, Debug)]
 pub struct TrainArguments {
-    /// A built-in recipe's name, a recipe file (.toml), or a model to train on (.keras, .h5, a run folder)
+    /// A built-in recipe's name, a recipe file (.toml), a model to train on (.keras, .h5, a run folder), or an architecture's name
     #[arg(value_name = "RECIPE|MODEL")]
     pub subject: String,
     /// Data: a built-in dataset's or recipe's name, a recipe file, a folder with IDX files, or an .npz file [default: the recipe's]
@@ -155,7 +157,7 @@ pub struct PredictArguments {
 /// `danlu summary`
 #[derive(Args, Debug)]
 pub struct SummaryArguments {
-    /// A model (.keras, .h5, a run folder), a built-in recipe's name or a recipe file
+    /// A model (.keras, .h5, a run folder), a built-in recipe's name, a recipe file, or an architecture's name
     #[arg(value_name = "MODEL|RECIPE")]
     pub subject: String,
     /// Data that gives a recipe's model its input shape [default: the recipe's]
@@ -187,11 +189,12 @@ pub struct ConvertArguments {
     max_pool2d, average_pool2d  --shape 32x28x28x64 --kernel 2x2 [--stride 2] [--padding same]\n  \
     softmax, log_softmax        --shape 64x1000, over the last axis\n  \
     sum, mean, max, min, logsumexp  --shape 64x1000 [--axes 0,1]\n  \
-    relu, exp, tanh, sigmoid, add, multiply, ...  --shape 64x1000\n\n\
+    relu, exp, tanh, sigmoid, add, multiply, ...  --shape 64x1000\n  \
+    optimizer         --optimizer adam --shape 10000000, the step on one parameter beside the speed of memory for as many arrays\n\n\
     conv2d and matmul are timed forward and for the gradients of input and weights, pooling for that of its input."
 )]
 pub struct BenchArguments {
-    /// A model (.keras, .h5, a run folder), a built-in recipe's name or a recipe file
+    /// A model (.keras, .h5, a run folder), a built-in recipe's name, a recipe file, or an architecture's name
     #[arg(
         value_name = "MODEL|RECIPE",
         required_unless_present = "op",
@@ -257,12 +260,39 @@ pub struct OperationArguments {
         conflicts_with = "subject"
     )]
     pub axes: Vec<usize>,
+    /// The optimizer whose step is timed, such as adam
+    #[arg(long, value_name = "NAME", conflicts_with = "subject")]
+    pub optimizer: Option<String>,
+}
+
+impl OperationArguments {
+    /// The options that only some operations have, and whether each was given.
+    pub fn given(&self) -> [(&'static str, bool); 6] {
+        [
+            ("--kernel", self.kernel.is_some()),
+            ("--stride", self.stride.is_some()),
+            ("--padding", self.padding.is_some()),
+            ("--dilation", self.dilation.is_some()),
+            ("--groups", self.groups.is_some()),
+            ("--axes", !self.axes.is_empty()),
+        ]
+    }
 }
 
 /// `danlu layers`
 #[derive(Debug, Args)]
 pub struct LayersArguments {
     /// A layer's type, such as Conv2D [default: list all]
+    pub name: Option<String>,
+    /// Print one JSON object (or list) on standard output and nothing else there
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `danlu architectures`
+#[derive(Debug, Args)]
+pub struct ArchitecturesArguments {
+    /// An architecture's name, such as resnet20 [default: list all]
     pub name: Option<String>,
     /// Print one JSON object (or list) on standard output and nothing else there
     #[arg(long)]

@@ -61,6 +61,7 @@ fn run(command: Command, started: Instant) -> Result<()> {
         Command::Convert(arguments) => commands::convert::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Recipes(arguments) => commands::recipes::run(&arguments),
+        Command::Architectures(arguments) => commands::architectures::run(&arguments),
         Command::Layers(arguments) => commands::layers::run(&arguments),
     }
 }

@@ -1,9 +1,9 @@
-//! What a word on the command line stands for: a built-in recipe, a recipe file, or a model.
+//! What a word on the command line stands for: a built-in recipe, a recipe file, a model, or an architecture.
 
 use std::path::PathBuf;
 
 use danlu::Model;
-use danlu::data::Dataset;
+use danlu::data::{Dataset, suggest};
 use danlu::graph::Executor;
 use serde_json::json;
 
@@ -12,9 +12,9 @@ use crate::failure::{Failure, Result};
 use crate::models;
 use crate::recipe::build::DataShape;
 use crate::recipe::document::Document;
-use crate::recipe::{ModelPart, Recipe, builtin};
+use crate::recipe::{ModelPart, Recipe, architecture, builtin};
 
-/// The recipe that a name, a recipe file or a model stands for, after changes.
+/// The recipe that a name, a recipe file, a model or an architecture stands for, after changes.
 ///
 /// # Errors
 /// There is no such thing, or a key or value is none.
@@ -42,14 +42,31 @@ pub fn recipe(subject: &str, change: impl FnOnce(&mut Document) -> Result<()>) -
         document.set("data", json!({}), subject)?;
         document.set("training", json!({}), subject)?;
         (document, PathBuf::new())
+    } else if danlu_zoo::names().any(|name| name == subject) {
+        let mut document = Document::empty(subject);
+        document.value = json!({
+            "name": subject,
+            "model": { "architecture": subject },
+            "training": {
+                "optimizer": "adam",
+                "loss": "sparse_categorical_crossentropy",
+                "metrics": ["accuracy"],
+            },
+        });
+        (document, PathBuf::new())
     } else if std::path::Path::new(subject).exists() {
         return Err(Failure::Usage(format!(
             "`{subject}` is neither a recipe nor a model: a recipe file ends in .toml, a model in .keras or .h5"
         )));
     } else {
-        return Err(builtin::get(subject).err().unwrap_or(Failure::ReaderGone));
+        let names = builtin::ALL.iter().map(|recipe| recipe.name);
+        let hint = suggest::hint(subject, names.chain(danlu_zoo::names()));
+        return Err(Failure::Usage(format!(
+            "there is no built-in recipe or architecture named `{subject}`{hint}"
+        )));
     };
     change(&mut document)?;
+    architecture::replace_layers(&mut document);
     Recipe::read(document, &folder)
 }
 
@@ -70,6 +87,9 @@ pub fn model(subject: &str, data: Option<&str>, executor: Box<dyn Executor>) -> 
         Some(text) => Some(DataSource::from_argument(text)?),
         None => recipe.source.clone(),
     };
+    if let (ModelPart::Architecture(architecture), None) = (&recipe.model, &source) {
+        return recipe.build_architecture(architecture, None, executor);
+    }
     // MNIST's sizes are known, so that its recipe can be looked at without its files.
     let shape = match source {
         Some(DataSource::Builtin(name)) if name == "mnist" => DataShape {

@@ -11,5 +11,5 @@ pub mod simd;
 pub mod threads;
 
 pub use executor::{CpuExecutor, CpuOptions, default_threads};
-pub use peak::{Peak, measure_peak};
+pub use peak::{Peak, measure_peak, measure_streams};
 pub use simd::Isa;

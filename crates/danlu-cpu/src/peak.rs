@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use pulp::{Simd, WithSimd};
 
+use crate::buffer::Buffer;
+use crate::kernels::streams::{MOST_STREAMS, read_and_write};
 use crate::simd::{Isa, multiply_add};
 use crate::threads::Pool;
 
@@ -39,6 +41,55 @@ pub fn measure_peak(isa: Isa, threads: usize) -> Peak {
         gflops: arithmetic(isa, &pool),
         gigabytes_per_second: streaming(isa, &pool),
     }
+}
+
+/// Billions of bytes a second that so many threads move when they read some arrays of `elements` numbers (f32) side by side, and
+/// write the first ones of them in place; 0 where there is no memory for them. At least one is read, and no more than 8.
+///
+/// What an elementwise pass over as many arrays can reach at most. The best of many rounds in about 0.3 s.
+pub fn measure_streams(
+    isa: Isa,
+    threads: usize,
+    elements: usize,
+    [read, written]: [usize; 2],
+) -> f64 {
+    let read = read.clamp(1, MOST_STREAMS);
+    let written = written.min(read);
+    let pool = Pool::new(threads);
+    let mut arrays = Vec::with_capacity(read);
+    for _ in 0..read {
+        let Ok(buffer) = Buffer::new(elements * size_of::<f32>()) else {
+            return 0.0;
+        };
+        arrays.push(buffer);
+    }
+    let pieces = elements.div_ceil(STREAM_PIECE);
+    let round = || {
+        pool.run(pieces, &|piece| {
+            let start = piece * STREAM_PIECE;
+            let length = STREAM_PIECE.min(elements - start);
+            let mut starts = [std::ptr::null_mut(); MOST_STREAMS];
+            for (place, array) in starts.iter_mut().zip(&arrays) {
+                *place = array.pointer().cast::<f32>().wrapping_add(start);
+            }
+            // SAFETY: the arrays hold the piece, and nobody else has it.
+            unsafe { read_and_write(isa, &starts[..read], written, length) };
+        });
+    };
+    // Memory is given when it is first written.
+    for array in &arrays {
+        // SAFETY: the block is that long, and nobody else has it.
+        unsafe { array.pointer().write_bytes(0, array.bytes()) };
+    }
+    let begin = Instant::now();
+    let mut best = Duration::MAX;
+    while best == Duration::MAX || begin.elapsed() < 2 * LONGEST {
+        let pass = Instant::now();
+        round();
+        best = best.min(pass.elapsed());
+    }
+    let moved = (read + written) * elements * size_of::<f32>();
+    moved as f64 / best.as_secs_f64().max(1e-9) / 1e9
 }
 
 /// Chains of dependent multiply-adds, `COUNT` of them beside each other.
@@ -109,6 +160,9 @@ impl WithSimd for Stream<'_> {
         }
     }
 }
+
+/// Elements that a task of [`measure_streams`] works on.
+const STREAM_PIECE: usize = 8192;
 
 const LEAST_BYTES: usize = 64 << 20;
 const MOST_BYTES: usize = 512 << 20;
@@ -196,6 +250,16 @@ mod tests {
             assert!((0.001..1e5).contains(&bytes), "{isa}: {peak:?}");
         }
         assert!(measure_peak(Isa::detect(), 0).gflops > 0.0);
+    }
+
+    #[test]
+    fn streams_have_a_speed_for_every_number_of_arrays() {
+        for isa in Isa::available() {
+            for counts in [[1, 1], [2, 1], [5, 4], [3, 9], [0, 0]] {
+                let speed = measure_streams(isa, 2, 20_000, counts);
+                assert!((0.001..1e5).contains(&speed), "{isa} {counts:?}: {speed}");
+            }
+        }
     }
 
     #[test]

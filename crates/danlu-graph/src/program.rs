@@ -43,6 +43,23 @@ pub struct Program {
 }
 
 impl Program {
+    /// Of each node whether it depends on nothing but constants and states that the program does not update: it has the same
+    /// value in every run, until somebody else writes such a state. A user's own operation never counts as such.
+    pub fn steady(&self) -> Vec<bool> {
+        let mut steady: Vec<bool> = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let own = match &node.operation {
+                Operation::Input(_) | Operation::Custom(_) => false,
+                Operation::State(state) => {
+                    !self.updates.iter().any(|update| update.state == state.name)
+                }
+                _ => node.inputs.iter().all(|&input| steady[input]),
+            };
+            steady.push(own);
+        }
+        steady
+    }
+
     /// A program that takes `inputs` in this order, gives `outputs`, and puts `updates` into state. What does not serve
     /// them is left out.
     ///
@@ -136,6 +153,22 @@ impl Program {
     /// The states that change.
     pub fn updates(&self) -> &[Update] {
         &self.updates
+    }
+
+    /// Gives states other names: the same program over other state.
+    pub fn rename_states(&mut self, rename: impl Fn(&str) -> Option<String>) {
+        for node in &mut self.nodes {
+            if let Operation::State(state) = &mut node.operation
+                && let Some(name) = rename(&state.name)
+            {
+                state.name = name;
+            }
+        }
+        for update in &mut self.updates {
+            if let Some(name) = rename(&update.state) {
+                update.state = name;
+            }
+        }
     }
 
     /// The states that the program reads or updates, with their types.

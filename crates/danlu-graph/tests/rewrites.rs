@@ -283,6 +283,35 @@ fn movements_join() {
 }
 
 #[test]
+fn a_power_of_two_goes_to_the_smaller_factor() {
+    let count = |names: &[String], name: &str| names.iter().filter(|own| *own == name).count();
+    let product = |number: f64, rank: usize| {
+        let graph = Graph::new();
+        let x = graph.input("x", Shape::batch_of(&[3]), DType::F32).unwrap();
+        let small = graph
+            .input("f", Shape::from(&[3][..rank]), DType::F32)
+            .unwrap();
+        let y = small.multiply(&x.multiply_scalar(number).unwrap()).unwrap();
+        let mut program = Program::new(&graph, &[&x, &small], &[("y", &y)], &[]).unwrap();
+        optimize(&mut program).unwrap();
+        // Which of the two products is of the small factor alone.
+        program
+            .nodes()
+            .iter()
+            .filter(|node| node.operation.name() == "multiply")
+            .map(|node| node.value_type.shape.rank())
+            .collect::<Vec<usize>>()
+    };
+    assert_eq!(product(2.0, 1), [1, 2]);
+    assert_eq!(product(-0.5, 1), [1, 2]);
+    // Another number would round otherwise, and a scalar is read as fast as a product.
+    assert_eq!(product(3.0, 1), [2, 2]);
+    assert_eq!(product(2.0, 0), [2, 2]);
+    let names = optimized(DType::F32, |_, x| x.multiply_scalar(2.0)?.multiply(x));
+    assert_eq!(count(&names, "multiply"), 2);
+}
+
+#[test]
 fn equal_nodes_become_one() {
     let merged = optimized(DType::F32, |_, x| {
         x.exp()?.add(&x.exp()?)?.multiply(&x.exp()?.add(&x.exp()?)?)

@@ -128,7 +128,7 @@ fn keras_example_of_a_convolutional_network() {
         steps.expect_training(3);
         steps.expect(2, "blocks", |step| step == "conv2d+add+relu+max_pool2d");
         steps.expect(1, "masks between the blocks", |step| {
-            step == "conv2d_input_gradient+greater+select"
+            step == "conv2d_input_gradient+greater+select+sum"
         });
         // Behind the last product: dropout's gradient and the mask of the second block.
         steps.expect(1, "masks of the second block", |step| {
@@ -213,19 +213,26 @@ fn a_block_with_batch_normalization() {
     for examples in BATCHES {
         let steps = Steps::new(&mut model, examples, false);
         let expected = [
+            // Once: until somebody writes the statistics.
             "add+sqrt+reciprocal+multiply+multiply+subtract",
-            "conv2d+multiply+add+relu+max_pool2d",
+            "multiply",
+            "conv2d+add+relu+max_pool2d",
             "matmul+add",
             "softmax",
         ];
         assert_eq!(steps.0, expected);
 
-        // Over whole pictures: mean, squares around it, their mean, and one pass; backwards two sums and one pass.
+        // The statistics follow the convolution; then one pass. Backwards the gradient is spread where it is summed, and in one pass.
         let steps = Steps::new(&mut model, examples, true);
-        steps.expect(2, "means", |step| step == "mean");
-        steps.expect(1, "squares", |step| step == "subtract+square+multiply");
+        steps.expect(1, "statistics", |step| step == "conv2d+mean+mean");
+        steps.expect(0, "squares", |step| step.starts_with("subtract+square"));
         steps.expect(1, "the normalization", |step| step == "multiply+add+relu");
-        steps.expect(1, "the way back", |step| step == "multiply+add+add");
+        steps.expect(1, "the sum of products", |step| {
+            step == "max_pool2d_gradient+multiply+sum"
+        });
+        steps.expect(1, "the way back", |step| {
+            step == "subtract+max_pool2d_gradient+multiply+add+add"
+        });
     }
 }
 

@@ -56,6 +56,8 @@ fn recipes() -> Vec<Value> {
     });
     let mut recipes: Vec<Value> = danlu::optimizers::names()
         .iter()
+        // PyTorch's, not Keras'.
+        .filter(|name| *name != "SparseAdam")
         .flat_map(|name| {
             [
                 json!({ "type": name, "learning_rate": 0.01 }),

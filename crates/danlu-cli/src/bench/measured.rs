@@ -83,7 +83,7 @@ impl Costs {
 
 /// One line of a report.
 pub struct Entry {
-    /// `predict`, `train`, `forward`, `input_gradient`, `weight_gradient`.
+    /// `predict`, `train`, `forward`, `input_gradient`, `weight_gradient`, `update`.
     pub direction: &'static str,
     /// The shape of the operand, where it is an operation's.
     pub shape: Option<Vec<usize>>,
@@ -93,6 +93,17 @@ pub struct Entry {
     pub times: Times,
     /// What it cost at least.
     pub costs: Costs,
+    /// How fast memory is for as many arrays, where that was measured.
+    pub memory: Option<Memory>,
+}
+
+/// How fast memory is where some arrays are read and some of them written in place.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// How many are read, and how many written.
+    pub arrays: [usize; 2],
+    /// Billions of bytes a second, read and written.
+    pub gigabytes_per_second: f64,
 }
 
 /// All of it: what `danlu bench` prints.
@@ -127,7 +138,7 @@ impl Report {
     }
 
     fn entry_json(&self, entry: &Entry) -> Value {
-        let rates = Rates::new(entry.costs, entry.times.median, self.peak);
+        let rates = self.rates(entry);
         let mut value = json!({
             "direction": entry.direction,
             "batch": entry.batch,
@@ -144,7 +155,25 @@ impl Report {
         if let Some(shape) = &entry.shape {
             value["shape"] = json!(shape);
         }
+        if let Some(memory) = entry.memory {
+            value["memory"] = json!({
+                "arrays_read": memory.arrays[0],
+                "arrays_written": memory.arrays[1],
+                "gigabytes_per_second": memory.gigabytes_per_second,
+            });
+        }
         value
+    }
+
+    /// The rates of an entry, beside the memory that was measured for it or else the machine's peak.
+    fn rates(&self, entry: &Entry) -> Rates {
+        let peak = self.peak.map(|peak| Peak {
+            gigabytes_per_second: entry.memory.map_or(peak.gigabytes_per_second, |memory| {
+                memory.gigabytes_per_second
+            }),
+            ..peak
+        });
+        Rates::new(entry.costs, entry.times.median, peak)
     }
 
     /// A table for people.
@@ -165,7 +194,7 @@ impl Report {
             ],
         );
         for entry in &self.entries {
-            let rates = Rates::new(entry.costs, entry.times.median, self.peak);
+            let rates = self.rates(entry);
             table.row(vec![
                 entry.direction.to_owned(),
                 entry.batch.to_string(),
@@ -180,12 +209,15 @@ impl Report {
             ]);
         }
         let peak = self.peak.map_or(String::new(), peak_text);
+        let memory = self.entries.iter().filter_map(|entry| entry.memory);
+        let memory: Vec<String> = memory.map(memory_text).collect();
         format!(
-            "{}: {}, {}{peak}\n\n{}",
+            "{}: {}, {}{peak}\n\n{}{}",
             self.subject,
             self.isa,
             threads(self.threads),
-            table.text()
+            table.text(),
+            memory.concat()
         )
     }
 }
@@ -204,6 +236,15 @@ pub fn peak_text(peak: Peak) -> String {
         "; peak {} GFLOP/s, {} GB/s",
         number(peak.gflops),
         number(peak.gigabytes_per_second)
+    )
+}
+
+/// What `of memory` is a share of.
+fn memory_text(memory: Memory) -> String {
+    let [read, written] = memory.arrays;
+    format!(
+        "of memory: of the {} GB/s that reading {read} arrays of this size and writing {written} in place reached\n",
+        number(memory.gigabytes_per_second)
     )
 }
 

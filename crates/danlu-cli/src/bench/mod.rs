@@ -2,6 +2,7 @@
 
 pub mod measured;
 pub mod operation;
+pub mod optimizer;
 pub mod profile;
 mod shapes;
 pub mod table;

@@ -5,6 +5,7 @@ use danlu::cpu::{Peak, measure_peak};
 use crate::arguments::BenchArguments;
 use crate::bench::measured::{Costs, Entry, Report, measure};
 use crate::bench::operation::Operation;
+use crate::bench::optimizer::{OPTIMIZER, Step};
 use crate::device::{self, Device};
 use crate::failure::{Failure, Result};
 use crate::output::{self, Messages};
@@ -22,9 +23,14 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
         quiet: arguments.quiet,
     };
     // What is wrong with an operation is said before a device is opened.
-    let operation = match arguments.operation.op {
-        Some(_) => Some(Operation::parse(&arguments.operation)?),
-        None => None,
+    let work = match arguments.operation.op.as_deref() {
+        Some(OPTIMIZER) if !arguments.batch.is_empty() => {
+            let message = format!("--op {OPTIMIZER} has no --batch: a step has no examples");
+            return Err(Failure::Usage(message));
+        }
+        Some(OPTIMIZER) => Work::Step(Step::parse(&arguments.operation)?),
+        Some(_) => Work::Operation(Operation::parse(&arguments.operation)?),
+        None => Work::Model,
     };
     let device = device::open(&arguments.device)?;
     let (isa, threads) = (device.isa, device.threads);
@@ -36,12 +42,16 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
         true => Peak::default(),
         false => measure_peak(isa, threads),
     };
-    let (subject, entries) = match &operation {
-        Some(operation) => (
+    let (subject, entries) = match &work {
+        Work::Operation(operation) => (
             operation.to_string(),
             operations(operation, arguments, device)?,
         ),
-        None => models(arguments, device, messages)?,
+        Work::Step(step) => {
+            let entry = step.run(device, arguments.iterations, !arguments.no_peak)?;
+            (step.to_string(), vec![entry])
+        }
+        Work::Model => models(arguments, device, messages)?,
     };
     let report = Report {
         subject,
@@ -54,6 +64,13 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
         true => output::json(&report.json()),
         false => output::data(&report.text()),
     }
+}
+
+/// What is timed.
+enum Work {
+    Model,
+    Operation(Operation),
+    Step(Step),
 }
 
 fn models(
@@ -95,6 +112,7 @@ fn models(
             batch,
             times,
             costs: Costs::of(costs.iter().flat_map(|profile| &profile.steps)),
+            memory: None,
         });
     }
     Ok((name, entries))
@@ -122,6 +140,7 @@ fn operations(
                 batch,
                 times,
                 costs: prepared.costs(),
+                memory: None,
             });
         }
     }

@@ -1,5 +1,6 @@
 //! One file for each verb.
 
+pub mod architectures;
 pub mod bench;
 pub mod convert;
 pub mod evaluate;

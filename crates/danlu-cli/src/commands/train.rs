@@ -140,6 +140,7 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
     if let Some(test) = &source.test {
         model.check_evaluate(test).map_err(Failure::usage)?;
     }
+    recipe.adapt(&mut model, &data, messages)?;
 
     let mut record = Config::new();
     record.insert("danlu".to_owned(), json!(env!("CARGO_PKG_VERSION")));
@@ -268,6 +269,10 @@ fn fit_options<'a>(recipe: &Recipe) -> FitOptions<'a> {
         .shuffle(training.shuffle)
         .seed(training.seed)
         .verbose(false);
+    let options = match &training.class_weight {
+        Some(weights) => options.class_weight(weights),
+        None => options,
+    };
     match &training.early_stopping {
         Some(early_stopping) => options.early_stopping(early_stopping.clone()),
         None => options,
@@ -304,7 +309,7 @@ fn make_model(
             model.set_seed(recipe.training.seed);
             model
         }
-        ModelPart::Layers(_) | ModelPart::Graph(_) => {
+        ModelPart::Layers(_) | ModelPart::Graph(_) | ModelPart::Architecture(_) => {
             recipe.build(&DataShape::of(train.specification()), executor)?
         }
     };

@@ -49,6 +49,9 @@ impl Recipe {
                 let model = graph.model(&self.document, data)?;
                 (model, graph.names(), usize::from(graph.inserted))
             }
+            ModelPart::Architecture(architecture) => {
+                return self.build_architecture(architecture, Some(data), executor);
+            }
             ModelPart::File(_) => {
                 return Err(Failure::failed("the recipe has a model file and no layers"));
             }
@@ -91,16 +94,7 @@ impl Recipe {
         if let Some((_, arguments)) = layers.first_mut()
             && !has_shape(arguments)
         {
-            let [(_, shape)] = data.inputs.as_slice() else {
-                let names = data.inputs.iter().map(|(name, _)| name.as_str());
-                let message = format!(
-                    "the data has {} inputs ({}): give the model an Input layer with a `name` for each, and say with `inputs` what \
-                     each layer reads",
-                    data.inputs.len(),
-                    names.collect::<Vec<_>>().join(", ")
-                );
-                return Err(self.document.error("model", &message));
-            };
+            let shape = self.only_shape(data)?;
             arguments.insert("shape".to_owned(), json!(shape));
         }
         if let Some((class, arguments)) = layers.last_mut()
@@ -115,6 +109,21 @@ impl Recipe {
             arguments.insert("units".to_owned(), json!(classes));
         }
         Ok((Model::from_layers(layers)?, inserted))
+    }
+
+    /// The shape of the data's one input.
+    pub(super) fn only_shape<'a>(&self, data: &'a DataShape) -> Result<&'a [usize]> {
+        if let [(_, shape)] = data.inputs.as_slice() {
+            return Ok(shape);
+        }
+        let names = data.inputs.iter().map(|(name, _)| name.as_str());
+        let message = format!(
+            "the data has {} inputs ({}): give the model an Input layer with a `name` for each, and say with `inputs` what each layer \
+             reads",
+            data.inputs.len(),
+            names.collect::<Vec<_>>().join(", ")
+        );
+        Err(self.document.error("model", &message))
     }
 
     /// Compiles a model with the recipe's optimizer, losses and metrics.
@@ -134,8 +143,8 @@ impl Recipe {
         let (document, objectives) = (&self.document, &self.training.objectives);
         let optimizer = self.optimizer()?;
         let compiled = match objectives.alike(document)? {
-            Some((loss, metrics)) if objectives.are_alike() => {
-                model.compile_with(optimizer, loss, metrics, Vec::new())
+            Some((loss, metrics, weighted)) if objectives.are_alike() => {
+                model.compile_with(optimizer, loss, metrics, weighted)
             }
             _ => model.compile_outputs(optimizer, objectives.of(document, model)?),
         };

@@ -13,7 +13,7 @@ pub struct Builtin {
 }
 
 /// All of them, by name.
-pub const ALL: [Builtin; 3] = [
+pub const ALL: [Builtin; 4] = [
     Builtin {
         name: "digits",
         text: include_str!("../../../../recipes/digits.toml"),
@@ -21,6 +21,10 @@ pub const ALL: [Builtin; 3] = [
     Builtin {
         name: "digits-multitask",
         text: include_str!("../../../../recipes/digits-multitask.toml"),
+    },
+    Builtin {
+        name: "digits-resnet",
+        text: include_str!("../../../../recipes/digits-resnet.toml"),
     },
     Builtin {
         name: "mnist",

@@ -200,6 +200,12 @@ impl Document {
         Ok(())
     }
 
+    /// Whether `--set` said what stands at a path.
+    pub fn was_set(&self, path: &str) -> bool {
+        let place = self.places.get(path);
+        place.is_some_and(|place| place.starts_with("--set "))
+    }
+
     /// What stands at a path.
     pub fn get(&self, path: &str) -> Option<&Value> {
         self.value.pointer(&format!("/{}", path.replace('.', "/")))
@@ -325,6 +331,14 @@ impl<'a> Table<'a> {
         self.typed(key, expected, |value| {
             value.as_f64().filter(|&number| fits(number))
         })
+    }
+
+    /// The keys that nobody took, with their values.
+    pub fn rest(self) -> Config {
+        let entries = self.entries.into_iter().flatten();
+        let rest = entries.filter(|(key, _)| !self.known.contains(&key.as_str()));
+        rest.map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
     }
 
     /// Fails if there is a key that nobody took.

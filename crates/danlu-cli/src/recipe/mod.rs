@@ -1,5 +1,7 @@
 //! Recipes: what a TOML file says about data, model and training.
 
+mod adapt;
+pub mod architecture;
 pub mod build;
 pub mod builtin;
 pub mod document;
@@ -17,6 +19,7 @@ use serde_json::{Value, json};
 
 use crate::data::DataSource;
 use crate::failure::{Failure, Result};
+use architecture::Architecture;
 use document::{Document, Table};
 use graph::Graph;
 use objectives::Objectives;
@@ -48,6 +51,8 @@ pub enum ModelPart {
     Layers(Vec<(String, Config)>),
     /// Layers that say what they read.
     Graph(Graph),
+    /// An architecture by name.
+    Architecture(Architecture),
     /// A model file, which is trained on.
     File(PathBuf),
 }
@@ -59,6 +64,8 @@ pub struct Training {
     pub optimizer: Option<Value>,
     /// The losses, their weights and the metrics.
     pub objectives: Objectives,
+    /// A weight for each class, by its index; those without one weigh 1.
+    pub class_weight: Option<Vec<f32>>,
     /// Times that all examples are seen.
     pub epochs: usize,
     /// Examples of a step.
@@ -146,11 +153,27 @@ impl Recipe {
         let file = model.string("file")?.map(PathBuf::from);
         let init = model.string("init")?.map(PathBuf::from);
         let (inputs, outputs) = (model.take("inputs"), model.take("outputs"));
-        model.finish()?;
+        let architecture = model.string("architecture")?;
+        let architecture = match architecture {
+            Some(name) => Some(Architecture::new(document, name, model.rest())?),
+            None => {
+                model.finish()?;
+                None
+            }
+        };
         let model = match (layers, file) {
-            (None, Some(_)) if inputs.is_some() || outputs.is_some() => {
-                let message = "`inputs` and `outputs` belong to layers; a model `file` has its own";
-                return Err(document.error("model.file", message));
+            (None, _) if inputs.is_some() || outputs.is_some() => {
+                let message =
+                    "`inputs` and `outputs` belong to `layers`; other models have their own";
+                return Err(document.error("model", message));
+            }
+            (None, None) if let Some(architecture) = architecture => {
+                ModelPart::Architecture(architecture)
+            }
+            _ if architecture.is_some() => {
+                let message =
+                    "`model` has an `architecture` beside `layers` or a `file`: leave one out";
+                return Err(document.error("model.architecture", message));
             }
             (None, Some(file)) => ModelPart::File(file),
             (Some(layers), None) => {
@@ -161,8 +184,7 @@ impl Recipe {
                 return Err(document.error("model.file", message));
             }
             (None, None) => {
-                let message =
-                    "there is no layer: add [[model.layers]] tables, or a `file` to [model]";
+                let message = "there is no layer: add [[model.layers]] tables, or an `architecture` or a `file` to [model]";
                 return Err(document.error("model", message));
             }
         };
@@ -236,6 +258,14 @@ impl Training {
         let loss = table.take("loss");
         let weights = table.take("loss_weights");
         let metrics = table.take("metrics");
+        let weighted = table.take("weighted_metrics");
+        let class_weight = match table.take("class_weight") {
+            None => None,
+            Some(value) => Some(class_weight(value).ok_or_else(|| {
+                let expected = "a list of numbers of 0 or above, one for each class, or a table of classes' numbers, such as { 2 = 5.0 }";
+                table.wrong("class_weight", expected, value)
+            })?),
+        };
         // Both bounds are far above anything that fits into memory or a life.
         let epochs = table.integer("epochs", 1, i64::from(i32::MAX))?;
         let batch_size = table.integer("batch_size", 1, i64::from(i32::MAX))?;
@@ -251,7 +281,7 @@ impl Training {
             danlu::optimizers::from_json(optimizer)
                 .map_err(|error| located("training.optimizer", error))?;
         }
-        let objectives = Objectives::read(document, loss, weights, metrics)?;
+        let objectives = Objectives::read(document, loss, weights, metrics, weighted)?;
         let early_stopping = early_stopping
             .map(EarlyStopping::from_json)
             .transpose()
@@ -259,6 +289,7 @@ impl Training {
         Ok(Training {
             optimizer,
             objectives,
+            class_weight,
             epochs: epochs.unwrap_or(1) as usize,
             batch_size: batch_size.unwrap_or(32) as usize,
             validation_split: validation_split.unwrap_or(0.0),
@@ -266,6 +297,30 @@ impl Training {
             seed: seed.unwrap_or(0) as u64,
             early_stopping,
         })
+    }
+}
+
+/// The largest class that can have a weight of its own: far more than anybody has.
+const LARGEST_CLASS: usize = 1 << 20;
+
+/// A weight for each class: a list, or a table by class as Keras' dictionary, where classes that are not in it weigh 1.
+fn class_weight(value: &Value) -> Option<Vec<f32>> {
+    let weight = |value: &Value| {
+        let weight = value.as_f64()? as f32;
+        (weight >= 0.0 && weight.is_finite()).then_some(weight)
+    };
+    match value {
+        Value::Array(list) if !list.is_empty() => list.iter().map(weight).collect(),
+        Value::Object(table) if !table.is_empty() => {
+            let mut weights = Vec::new();
+            for (class, value) in table {
+                let class: usize = class.parse().ok().filter(|class| *class < LARGEST_CLASS)?;
+                weights.resize(weights.len().max(class + 1), 1.0);
+                weights[class] = weight(value)?;
+            }
+            Some(weights)
+        }
+        _ => None,
     }
 }
 
@@ -302,6 +357,7 @@ fn read_layers(document: &Document, layers: &Value) -> Result<Vec<(String, Confi
             let message = format!("layer {index} needs a `type`, such as type = \"Dense\"");
             return Err(document.error(&path, &message));
         };
+        adapt::take(document, &path, &class_name, &mut arguments)?;
         result.push((class_name, arguments));
     }
     Ok(result)

@@ -31,7 +31,12 @@ pub struct Objectives {
     pub losses: Option<ByOutput>,
     weights: Option<ByOutput>,
     metrics: Option<ByOutput>,
+    /// The metrics that weights of examples touch.
+    weighted: Option<ByOutput>,
 }
+
+/// A loss, metrics, and metrics that weights touch.
+type Alike = (Loss, Vec<Metric>, Vec<Metric>);
 
 /// Whether a value is a thing with a type rather than a table by name.
 fn has_type(value: &Value) -> bool {
@@ -39,7 +44,7 @@ fn has_type(value: &Value) -> bool {
 }
 
 impl Objectives {
-    /// Reads `training.loss`, `training.loss_weights` and `training.metrics`.
+    /// Reads `training.loss`, `training.loss_weights`, `training.metrics` and `training.weighted_metrics`.
     ///
     /// # Errors
     /// One of them is none; the error says where.
@@ -48,6 +53,7 @@ impl Objectives {
         loss: Option<&Value>,
         weights: Option<&Value>,
         metrics: Option<&Value>,
+        weighted: Option<&Value>,
     ) -> Result<Objectives> {
         let losses = loss.map(|value| match value {
             Value::Object(entries) if !has_type(value) => ByName(entries.clone()),
@@ -59,17 +65,18 @@ impl Objectives {
             Value::Array(entries) => InOrder(entries.clone()),
             value => All(value.clone()),
         });
-        let metrics = metrics.map(|value| match value {
+        let lists = |value: &Value| match value {
             Value::Object(entries) if !has_type(value) => ByName(entries.clone()),
             Value::Array(lists) if !lists.is_empty() && lists.iter().all(Value::is_array) => {
                 InOrder(lists.clone())
             }
             value => All(value.clone()),
-        });
+        };
         let objectives = Objectives {
             losses,
             weights,
-            metrics,
+            metrics: metrics.map(lists),
+            weighted: weighted.map(lists),
         };
         for (path, value) in each(LOSS, &objectives.losses) {
             read_loss(document, &path, value)?;
@@ -77,10 +84,15 @@ impl Objectives {
         for (path, value) in each(WEIGHTS, &objectives.weights) {
             read_weight(document, &path, value)?;
         }
-        for (path, value) in each(METRICS, &objectives.metrics) {
+        for (path, metrics) in [
+            (METRICS, &objectives.metrics),
+            (WEIGHTED, &objectives.weighted),
+        ] {
             // One metric by name may stand without a list around it.
-            let alone = matches!(objectives.metrics, Some(ByName(_)));
-            read_metrics(document, &path, value, alone)?;
+            let alone = matches!(metrics, Some(ByName(_)));
+            for (path, value) in each(path, metrics) {
+                read_metrics(document, &path, value, alone)?;
+            }
         }
         Ok(objectives)
     }
@@ -89,22 +101,25 @@ impl Objectives {
     pub fn are_alike(&self) -> bool {
         matches!(self.losses, Some(All(_)))
             && matches!(self.metrics, None | Some(All(_)))
+            && matches!(self.weighted, None | Some(All(_)))
             && self.weights.is_none()
     }
 
-    /// The loss of all outputs, and the metrics.
+    /// The loss of all outputs, the metrics, and the metrics that weights touch.
     ///
     /// # Errors
     /// One of them is none.
-    pub fn alike(&self, document: &Document) -> Result<Option<(Loss, Vec<Metric>)>> {
+    pub fn alike(&self, document: &Document) -> Result<Option<Alike>> {
         let Some(All(loss)) = &self.losses else {
             return Ok(None);
         };
-        let metrics = match &self.metrics {
-            Some(All(metrics)) => read_metrics(document, METRICS, metrics, false)?,
-            _ => Vec::new(),
+        let list = |path: &str, metrics: &Option<ByOutput>| match metrics {
+            Some(All(metrics)) => read_metrics(document, path, metrics, false),
+            _ => Ok(Vec::new()),
         };
-        Ok(Some((read_loss(document, LOSS, loss)?, metrics)))
+        let metrics = list(METRICS, &self.metrics)?;
+        let weighted = list(WEIGHTED, &self.weighted)?;
+        Ok(Some((read_loss(document, LOSS, loss)?, metrics, weighted)))
     }
 
     /// What each output of a model is trained for, by its name.
@@ -116,7 +131,8 @@ impl Objectives {
         let losses = by_output(document, LOSS, &self.losses, &names)?;
         let weights = by_output(document, WEIGHTS, &self.weights, &names)?;
         let metrics = by_output(document, METRICS, &self.metrics, &names)?;
-        let alone = matches!(self.metrics, Some(ByName(_)));
+        let weighted = by_output(document, WEIGHTED, &self.weighted, &names)?;
+        let alone = |metrics: &Option<ByOutput>| matches!(metrics, Some(ByName(_)));
         let mut objectives = Vec::with_capacity(names.len());
         for (place, name) in names.into_iter().enumerate() {
             let mut objective = match &losses[place] {
@@ -127,7 +143,12 @@ impl Objectives {
                 objective = objective.weight(read_weight(document, path, weight)?);
             }
             if let Some((path, metrics)) = &metrics[place] {
-                objective = objective.metrics(read_metrics(document, path, metrics, alone)?);
+                let metrics = read_metrics(document, path, metrics, alone(&self.metrics))?;
+                objective = objective.metrics(metrics);
+            }
+            if let Some((path, metrics)) = &weighted[place] {
+                let metrics = read_metrics(document, path, metrics, alone(&self.weighted))?;
+                objective = objective.weighted_metrics(metrics);
             }
             objectives.push((name, objective));
         }
@@ -138,6 +159,7 @@ impl Objectives {
 const LOSS: &str = "training.loss";
 const WEIGHTS: &str = "training.loss_weights";
 const METRICS: &str = "training.metrics";
+const WEIGHTED: &str = "training.weighted_metrics";
 
 /// The entries with their paths.
 fn each<'a>(path: &str, values: &'a Option<ByOutput>) -> Vec<(String, &'a Value)> {

@@ -3,7 +3,8 @@
 use danlu_graph::DType;
 use danlu_graph::operations::{BinaryKind, CompareKind, UnaryKind};
 
-use crate::kernels::vector::{self, Chain, Integer, Operand, Period};
+use crate::kernels::pooling::{Pool2d, spread_elements};
+use crate::kernels::vector::{self, Affine, Chain, Integer, MOST_OPERANDS, Operand, Period};
 use crate::simd::Isa;
 
 /// What is computed element by element.
@@ -17,10 +18,11 @@ pub(crate) enum Function {
     Copy,
     /// Vectors first, then what is one element for all.
     Chain(Chain),
+    /// Every operand is a vector.
+    Affine(Affine),
+    /// The gradient of a max-pooling: of the places of the largest elements, and what is spread.
+    Spread(Pool2d),
 }
-
-/// Most operands of an operation.
-pub(crate) const MOST_OPERANDS: usize = 5;
 
 /// Operands and destination of one operation on one tile.
 pub(crate) struct Operands {
@@ -29,6 +31,8 @@ pub(crate) struct Operands {
     pub scalars: [bool; MOST_OPERANDS],
     /// That the second operand of a chain repeats.
     pub period: Option<Period>,
+    /// Which element of the whole result is the first.
+    pub position: usize,
     pub operand: DType,
     pub result: DType,
     pub destination: *mut u8,
@@ -94,6 +98,21 @@ pub(crate) unsafe fn apply(isa: Isa, function: Function, operands: &Operands) {
                 operands.destination.cast(),
                 operands.length,
             );
+        },
+        Function::Affine(function) => unsafe {
+            vector::affine(
+                isa,
+                function,
+                operands.pointers.map(<*const u8>::cast),
+                operands.destination.cast(),
+                operands.length,
+            );
+        },
+        Function::Spread(pool) => unsafe {
+            let [places, gradient, ..] = operands.pointers;
+            let range = operands.position..operands.position + operands.length;
+            let destination = operands.destination.cast();
+            spread_elements(isa, &pool, gradient.cast(), places, range, destination);
         },
         Function::Copy => unsafe { copy(operands) },
         Function::Cast => unsafe { cast(isa, operands) },

@@ -4,7 +4,7 @@ use danlu_graph::operations::{BinaryKind, CompareKind, UnaryKind};
 use danlu_graph::{DType, Operation};
 
 use super::tape::{Entry, Operand};
-use crate::kernels::vector::Chain;
+use crate::kernels::vector::{Chain, MOST_OPERANDS, Term};
 
 /// A chain that ends in an entry.
 pub(super) struct Found {
@@ -19,6 +19,16 @@ pub(super) struct Found {
 pub(super) struct Chains<'a, 'b> {
     entries: &'a [Entry<'b>],
     uses: Vec<usize>,
+    /// Chains that are formulas, those of most functions first.
+    formulas: Vec<(Chain, Vec<Term>)>,
+}
+
+/// The operands that a formula has met so far, and the entries that it takes in.
+#[derive(Clone, Default)]
+struct Bound<'a> {
+    vectors: [Option<&'a Operand>; MOST_OPERANDS],
+    scalars: [Option<&'a Operand>; MOST_OPERANDS],
+    inner: Vec<usize>,
 }
 
 impl<'a, 'b> Chains<'a, 'b> {
@@ -29,19 +39,93 @@ impl<'a, 'b> Chains<'a, 'b> {
                 uses[*earlier] += 1;
             }
         }
-        Chains { entries, uses }
+        let formulas = Chain::FORMULAS.iter();
+        let mut formulas: Vec<_> = formulas.map(|&chain| (chain, chain.terms())).collect();
+        formulas.sort_by_key(|(_, terms)| std::cmp::Reverse(functions(terms)));
+        Chains {
+            entries,
+            uses,
+            formulas,
+        }
+    }
+
+    /// An entry.
+    pub fn entry(&self, place: usize) -> &'a Entry<'b> {
+        &self.entries[place]
     }
 
     /// The longest chain that ends here.
     pub fn ending_at(&self, place: usize) -> Option<Found> {
-        self.approach(place)
-            .or_else(|| self.step(place))
-            .or_else(|| self.add_relu(place))
-            .or_else(|| self.where_positive(place))
+        let formula = self
+            .formulas
+            .iter()
+            .find_map(|(chain, terms)| self.formula(*chain, terms, place));
+        formula.or_else(|| self.where_positive(place))
+    }
+
+    /// A formula that ends here.
+    fn formula(&self, chain: Chain, terms: &[Term], place: usize) -> Option<Found> {
+        let bound = self.meets(terms, terms.len().checked_sub(1)?, place, Bound::default())?;
+        let vectors = bound.vectors.iter().flatten();
+        let operands = vectors.chain(bound.scalars.iter().flatten());
+        Some(Found {
+            chain,
+            operands: operands.map(|&operand| operand.clone()).collect(),
+            inner: bound.inner,
+        })
+    }
+
+    /// What is bound when a term is computed by this entry.
+    fn meets(
+        &self,
+        terms: &[Term],
+        term: usize,
+        place: usize,
+        bound: Bound<'a>,
+    ) -> Option<Bound<'a>> {
+        match terms[term] {
+            Term::Vector(_) | Term::Scalar(_) => None,
+            Term::Unary(kind, inner) => self.takes(terms, inner, self.unary(place, kind)?, bound),
+            Term::Binary(kind, left, right) => {
+                let [a, b] = self.binary(place, kind)?;
+                let both = |a, b, bound| {
+                    let bound = self.takes(terms, left, a, bound)?;
+                    self.takes(terms, right, b, bound)
+                };
+                let straight = both(a, b, bound.clone());
+                match kind {
+                    BinaryKind::Add | BinaryKind::Multiply => {
+                        straight.or_else(|| both(b, a, bound))
+                    }
+                    _ => straight,
+                }
+            }
+        }
+    }
+
+    /// What is bound when a term is this operand.
+    fn takes(
+        &self,
+        terms: &[Term],
+        term: usize,
+        operand: &'a Operand,
+        mut bound: Bound<'a>,
+    ) -> Option<Bound<'a>> {
+        let (slot, good) = match terms[term] {
+            Term::Vector(slot) => (&mut bound.vectors[slot], Self::is_vector(operand)),
+            Term::Scalar(slot) => (&mut bound.scalars[slot], Self::is_scalar(operand)),
+            _ => {
+                let place = self.inner(operand)?;
+                bound.inner.push(place);
+                return self.meets(terms, term, place, bound);
+            }
+        };
+        let known = slot.get_or_insert(operand);
+        (good && *known == operand).then_some(bound)
     }
 
     /// Operands of an entry that is this function of two floats.
-    fn binary(&self, place: usize, kind: BinaryKind) -> Option<[&'a Operand; 2]> {
+    pub fn binary(&self, place: usize, kind: BinaryKind) -> Option<[&'a Operand; 2]> {
         let entry = &self.entries[place];
         match (entry.operation, entry.operands.as_slice()) {
             (Operation::Binary(binary), [a, b])
@@ -53,7 +137,7 @@ impl<'a, 'b> Chains<'a, 'b> {
         }
     }
 
-    fn unary(&self, place: usize, kind: UnaryKind) -> Option<&'a Operand> {
+    pub fn unary(&self, place: usize, kind: UnaryKind) -> Option<&'a Operand> {
         let entry = &self.entries[place];
         match (entry.operation, entry.operands.as_slice()) {
             (Operation::Unary(unary), [a]) if unary.kind == kind && entry.dtype == DType::F32 => {
@@ -64,10 +148,12 @@ impl<'a, 'b> Chains<'a, 'b> {
     }
 
     /// The entry behind an operand, if nobody else reads it and it need not be kept.
-    fn inner(&self, operand: &Operand) -> Option<usize> {
+    pub fn inner(&self, operand: &Operand) -> Option<usize> {
         match operand {
             Operand::Entry(place)
-                if self.uses[*place] == 1 && self.entries[*place].store.is_none() =>
+                if self.uses[*place] == 1
+                    && self.entries[*place].store.is_none()
+                    && !self.entries[*place].summed =>
             {
                 Some(*place)
             }
@@ -90,83 +176,6 @@ impl<'a, 'b> Chains<'a, 'b> {
             Operand::Entry(_) => true,
             Operand::Outside { dtype, .. } => *dtype == DType::F32 && !Self::is_scalar(operand),
         }
-    }
-
-    /// The two operands of a product with a scalar, that last.
-    fn scaled(&self, place: usize) -> Option<[&'a Operand; 2]> {
-        let [a, b] = self.binary(place, BinaryKind::Multiply)?;
-        match (Self::is_scalar(a), Self::is_scalar(b)) {
-            (false, true) => Some([a, b]),
-            (true, false) => Some([b, a]),
-            _ => None,
-        }
-    }
-
-    /// `a + (b - a) * s`, and with `b` a square.
-    fn approach(&self, place: usize) -> Option<Found> {
-        let [a, change] = self.binary(place, BinaryKind::Add)?;
-        let product = self.inner(change)?;
-        let [difference, s] = self.scaled(product)?;
-        let difference = self.inner(difference)?;
-        let [b, subtracted] = self.binary(difference, BinaryKind::Subtract)?;
-        if a != subtracted || !Self::is_vector(a) || !Self::is_vector(b) {
-            return None;
-        }
-        let square = self
-            .inner(b)
-            .and_then(|square| Some((square, self.unary(square, UnaryKind::Square)?)))
-            .filter(|(_, root)| Self::is_vector(root));
-        let mut inner = vec![product, difference];
-        let (chain, b) = match square {
-            Some((square, root)) => {
-                inner.push(square);
-                (Chain::ApproachSquare, root)
-            }
-            None => (Chain::Approach, b),
-        };
-        Some(Found {
-            chain,
-            operands: vec![a.clone(), b.clone(), s.clone()],
-            inner,
-        })
-    }
-
-    /// `a - b * s`, and `a - b * s / (sqrt(c) + t)`.
-    fn step(&self, place: usize) -> Option<Found> {
-        let [a, change] = self.binary(place, BinaryKind::Subtract)?;
-        let change = self.inner(change)?;
-        if !Self::is_vector(a) {
-            return None;
-        }
-        if let Some([b, s]) = self.scaled(change) {
-            return Self::is_vector(b).then(|| Found {
-                chain: Chain::Step,
-                operands: vec![a.clone(), b.clone(), s.clone()],
-                inner: vec![change],
-            });
-        }
-        let [product, divisor] = self.binary(change, BinaryKind::Divide)?;
-        let (product, divisor) = (self.inner(product)?, self.inner(divisor)?);
-        let [b, s] = self.scaled(product)?;
-        let [root, t] = self.binary(divisor, BinaryKind::Add)?;
-        let root = self.inner(root)?;
-        let c = self.unary(root, UnaryKind::Sqrt)?;
-        (Self::is_scalar(t) && Self::is_vector(b) && Self::is_vector(c)).then(|| Found {
-            chain: Chain::ScaledStep,
-            operands: vec![a.clone(), b.clone(), c.clone(), s.clone(), t.clone()],
-            inner: vec![change, product, divisor, root],
-        })
-    }
-
-    /// `max(a + b, 0)`
-    fn add_relu(&self, place: usize) -> Option<Found> {
-        let sum = self.inner(self.unary(place, UnaryKind::Relu)?)?;
-        let [a, b] = self.binary(sum, BinaryKind::Add)?;
-        (Self::is_vector(a) && Self::is_vector(b)).then(|| Found {
-            chain: Chain::AddRelu,
-            operands: vec![a.clone(), b.clone()],
-            inner: vec![sum],
-        })
     }
 
     /// `a` where `b > 0`, elsewhere 0.
@@ -197,7 +206,7 @@ impl<'a, 'b> Chains<'a, 'b> {
         })
     }
 
-    fn is_float_vector(&self, operand: &Operand) -> bool {
+    pub fn is_float_vector(&self, operand: &Operand) -> bool {
         match operand {
             Operand::Entry(place) => self.entries[*place].dtype == DType::F32,
             Operand::Outside { .. } => Self::is_vector(operand),
@@ -205,6 +214,12 @@ impl<'a, 'b> Chains<'a, 'b> {
     }
 }
 
-fn is_zero(operand: &Operand) -> bool {
+/// How many functions a formula has.
+fn functions(terms: &[Term]) -> usize {
+    let operand = |term: &Term| matches!(term, Term::Vector(_) | Term::Scalar(_));
+    terms.iter().filter(|term| !operand(term)).count()
+}
+
+pub(super) fn is_zero(operand: &Operand) -> bool {
     matches!(operand, Operand::Outside { zero: true, .. })
 }

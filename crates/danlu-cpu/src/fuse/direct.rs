@@ -3,7 +3,7 @@
 
 use super::apply::Function;
 use super::tape::{ExternalAccess, Source, Tape, TapeOperation};
-use crate::kernels::vector::{AdamStep, Chain, Period, adam, chain};
+use crate::kernels::vector::{AdamStep, Chain, MOST_OPERANDS, Period, adam, chain};
 use crate::plan::context::{Context, Location};
 
 /// How a tape runs without tiles.
@@ -150,8 +150,8 @@ impl Tape {
         match direct {
             Direct::Chain(function) => {
                 let operation = &self.operations[0];
-                let mut operands = [std::ptr::null(); 5];
-                let mut steps = [0; 5];
+                let mut operands = [std::ptr::null(); MOST_OPERANDS];
+                let mut steps = [0; MOST_OPERANDS];
                 for slot in 0..operation.count {
                     operands[slot] = place(0, slot).cast_const();
                     let moves = match operation.sources[slot] {

@@ -6,12 +6,17 @@
 
 use danlu_graph::{DType, NodeId, Operation};
 
-use super::pooling;
+use super::again;
+use super::{pooling, sums};
 use crate::kernels::pooling::Pool2d;
-use crate::plan::concrete::{Concrete, is_tape, root};
+use crate::kernels::reduce::Statistic;
+use crate::plan::concrete::{Concrete, is_tape, root, spreads};
 
 /// Groups stop growing here, so that a pass keeps its tiles in the first-level cache.
 const LARGEST_GROUP: usize = 48;
+
+/// Leaves of fewer elements lie in a cache, and are read as often as is wanted.
+const WORTH_JOINING: usize = 1 << 16;
 
 /// Nodes that one step computes.
 pub(crate) struct Group {
@@ -21,6 +26,60 @@ pub(crate) struct Group {
     pub heavy: Option<NodeId>,
     /// The max-pooling of the convolution's (passed) result, if it follows on each piece: then nobody else reads that.
     pub pooled: Option<Pooled>,
+    /// Elements of other groups that the pass computes once more, in place of reading them; in topological order.
+    pub again: Vec<NodeId>,
+}
+
+impl Group {
+    /// A group of one node, which is not a pass where it is `heavy`.
+    fn of_one(node: NodeId, heavy: bool) -> Group {
+        Group {
+            members: vec![node],
+            heavy: heavy.then_some(node),
+            pooled: None,
+            again: Vec::new(),
+        }
+    }
+
+    /// What is left of a group that another has taken in.
+    fn empty() -> Group {
+        Group {
+            members: Vec::new(),
+            heavy: None,
+            pooled: None,
+            again: Vec::new(),
+        }
+    }
+
+    /// The nodes that the group's step computes, in topological order.
+    pub fn computed(&self) -> Vec<NodeId> {
+        let mut all = self.members.clone();
+        all.extend(&self.again);
+        all.sort_unstable();
+        all
+    }
+
+    /// The values that the group's step reads from outside, each once.
+    pub fn reads(&self, nodes: &[Concrete]) -> Vec<NodeId> {
+        let computed = self.computed();
+        let mut reads: Vec<NodeId> = computed
+            .iter()
+            .flat_map(|&member| &nodes[member].inputs)
+            .map(|&input| root(nodes, input))
+            .filter(|input| computed.binary_search(input).is_err())
+            .collect();
+        reads.sort_unstable();
+        reads.dedup();
+        reads
+    }
+}
+
+/// Elements of the pass that a node is part of: a sum is part of that over its operand.
+pub(crate) fn extent(nodes: &[Concrete], node: NodeId) -> usize {
+    match sums::statistic(nodes, &nodes[node]) {
+        Some(_) => nodes[nodes[node].inputs[0]].count(),
+        None => nodes[node].count(),
+    }
 }
 
 /// A max-pooling that follows a convolution.
@@ -84,19 +143,11 @@ impl Groups {
             let own = groups.groups.len();
             groups.of[place] = Some(own);
             groups.latest.push(place);
-            if !is_tape(nodes, node) {
-                groups.groups.push(Group {
-                    members: vec![place],
-                    heavy: Some(place),
-                    pooled: None,
-                });
+            if !is_tape(nodes, node) && sums::statistic(nodes, node).is_none() {
+                groups.groups.push(Group::of_one(place, true));
                 continue;
             }
-            groups.groups.push(Group {
-                members: vec![place],
-                heavy: None,
-                pooled: None,
-            });
+            groups.groups.push(Group::of_one(place, false));
             // The latest producers first: what was computed just before is in cache.
             let mut candidates: Vec<usize> = node
                 .inputs
@@ -108,12 +159,53 @@ impl Groups {
             for candidate in candidates {
                 groups.try_merge(nodes, candidate, groups.of[place].unwrap_or(own));
             }
-            groups.note_latest(&readers, place);
+            groups.note_latest(&readers, groups.of[place].unwrap_or(own), place);
+        }
+        for place in 0..nodes.len() {
+            groups.join_readers(nodes, &readers, place);
         }
         for place in 0..nodes.len() {
             groups.try_pool(nodes, &readers, kept, place);
         }
+        // A sum by itself has a kernel of its own.
+        for group in &mut groups.groups {
+            if let [only] = group.members.as_slice()
+                && sums::statistic(nodes, &nodes[*only]).is_some()
+                && !nodes[*only].variance
+            {
+                group.heavy = Some(*only);
+            }
+        }
+        again::compute_again(nodes, &readers, kept, &mut groups);
         groups
+    }
+
+    /// Lets the passes that read a large state or input element by element be one, which reads it once.
+    fn join_readers(&mut self, nodes: &[Concrete], readers: &[Vec<NodeId>], leaf: NodeId) {
+        let size = nodes[leaf].count();
+        if !nodes[leaf].is_leaf() || size < WORTH_JOINING {
+            return;
+        }
+        let same = readers[leaf].iter().filter(|&&reader| {
+            let group = self.of[reader].map(|group| &self.groups[group]);
+            nodes[reader].count() == size && group.is_some_and(|group| group.heavy.is_none())
+        });
+        let mut same: Vec<NodeId> = same.copied().collect();
+        same.sort_unstable();
+        let Some((&first, rest)) = same.split_first() else {
+            return;
+        };
+        for &reader in rest {
+            if let (Some(left), Some(right)) = (self.of[first], self.of[reader])
+                && left != right
+            {
+                self.try_merge(nodes, left, right);
+                if self.of[reader] == Some(left) {
+                    // Later than any node: what the two depend on stands in no order.
+                    self.note_latest(readers, left, nodes.len());
+                }
+            }
+        }
     }
 
     /// Lets a max-pooling follow the convolution that makes its input, if nobody else looks at that.
@@ -150,13 +242,10 @@ impl Groups {
             && self.groups[own].members.len() == 1
             && readers[input] == [node]
             && hidden(input)
-            && hidden(heavy);
+            && hidden(heavy)
+            && !self.sums(nodes, group).any(|_| true);
         if good {
-            self.groups[own] = Group {
-                members: Vec::new(),
-                heavy: None,
-                pooled: None,
-            };
+            self.groups[own] = Group::empty();
             self.of[node] = Some(group);
             self.groups[group].members.push(node);
             self.groups[group].pooled = Some(Pooled { node, input, pool });
@@ -179,7 +268,9 @@ impl Groups {
         let (Some(&first), Some(&second)) = (a.members.first(), b.members.first()) else {
             return;
         };
-        if nodes[first].count() != nodes[second].count()
+        if extent(nodes, first) != extent(nodes, second)
+            || !self.sums_allow(nodes, heavy, left, right)
+            || self.spreads_inside(nodes, left, right)
             || a.members.len() + b.members.len() > LARGEST_GROUP
             || self.path_between(nodes, left, right)
         {
@@ -207,6 +298,63 @@ impl Groups {
         nodes[heavy].inputs.iter().any(|&input| {
             let group = self.of[root(nodes, input)];
             group == Some(left) || group == Some(right)
+        })
+    }
+
+    /// The statistics that a group's pass takes, and of how many columns.
+    pub fn sums<'a>(
+        &'a self,
+        nodes: &'a [Concrete],
+        group: usize,
+    ) -> impl Iterator<Item = (Statistic, usize)> + 'a {
+        let group = &self.groups[group];
+        let passed = group
+            .members
+            .iter()
+            .filter(|&&member| group.heavy != Some(member));
+        passed.filter_map(|&member| sums::statistic(nodes, &nodes[member]))
+    }
+
+    /// Whether nothing in two groups is against one pass for both that takes the sums of both: they are sums of columns of one
+    /// number, nobody in the pass waits for one, and the kernel gives its result row by row.
+    fn sums_allow(
+        &self,
+        nodes: &[Concrete],
+        heavy: Option<NodeId>,
+        left: usize,
+        right: usize,
+    ) -> bool {
+        let mut all = self.sums(nodes, left).chain(self.sums(nodes, right));
+        let Some((_, columns)) = all.next() else {
+            return true;
+        };
+        let by_rows = |heavy: NodeId| {
+            matches!(
+                nodes[heavy].operation,
+                Operation::Convolution2d(_) | Operation::Convolution2dInputGradient(_)
+            ) && nodes[heavy].shape.last() == Some(&columns)
+        };
+        let is_sum = |node: NodeId| sums::statistic(nodes, &nodes[node]).is_some();
+        let waits = |member: NodeId| {
+            nodes[member].inputs.iter().any(|&input| {
+                let source = root(nodes, input);
+                let inside = self.of[source].is_some_and(|own| own == left || own == right);
+                inside && is_sum(source)
+            })
+        };
+        heavy.is_none_or(by_rows)
+            && all.all(|(_, other)| other == columns)
+            && !self.members(left, right).any(waits)
+    }
+
+    /// Whether one of two groups spreads what the other makes: it needs other elements than its own.
+    fn spreads_inside(&self, nodes: &[Concrete], left: usize, right: usize) -> bool {
+        self.members(left, right).any(|member| {
+            spreads(&nodes[member]).is_some()
+                && nodes[member].inputs.iter().any(|&input| {
+                    let group = self.of[root(nodes, input)];
+                    group == Some(left) || group == Some(right)
+                })
         })
     }
 
@@ -247,9 +395,9 @@ impl Groups {
         false
     }
 
-    /// The group of this node, the last so far, now depends on it, and so does every group that depends on that group.
-    fn note_latest(&mut self, readers: &[Vec<NodeId>], node: NodeId) {
-        let mut open: Vec<usize> = self.of[node].into_iter().collect();
+    /// A group now depends on this node, the last so far, and so does every group that depends on that group.
+    fn note_latest(&mut self, readers: &[Vec<NodeId>], group: usize, node: NodeId) {
+        let mut open = vec![group];
         while let Some(group) = open.pop() {
             self.latest[group] = node;
             for &member in &self.groups[group].members {
@@ -261,11 +409,10 @@ impl Groups {
 
     /// The groups that a group reads from.
     pub fn dependencies(&self, nodes: &[Concrete], group: usize) -> Vec<usize> {
-        let mut result: Vec<usize> = self.groups[group]
-            .members
-            .iter()
-            .flat_map(|&member| &nodes[member].inputs)
-            .filter_map(|&input| self.of[root(nodes, input)])
+        let reads = self.groups[group].reads(nodes);
+        let mut result: Vec<usize> = reads
+            .into_iter()
+            .filter_map(|input| self.of[input])
             .filter(|&dependency| dependency != group)
             .collect();
         result.sort_unstable();

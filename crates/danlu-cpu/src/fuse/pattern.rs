@@ -70,6 +70,20 @@ impl Pattern {
         let Some(&(inner_size, inner_stride)) = self.loops.last() else {
             return;
         };
+        if let Some(period) = self.period().filter(|&period| 2 * period <= count) {
+            // Once, and then what is there already, again and again.
+            let mut done = period;
+            // SAFETY: the first part is shorter than `count`, and the later ones end there.
+            unsafe {
+                self.load(source, start, period, destination);
+                while done < count {
+                    let more = done.min(count - done);
+                    std::ptr::copy_nonoverlapping(destination, destination.add(done), more);
+                    done += more;
+                }
+            }
+            return;
+        }
         let mut done = 0;
         while done < count {
             let mut rest = start + done;

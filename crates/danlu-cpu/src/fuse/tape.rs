@@ -5,11 +5,16 @@ use std::mem::MaybeUninit;
 
 use danlu_graph::{DType, Operation};
 
-use super::apply::{Function, MOST_OPERANDS, Operands, apply};
+use super::affine;
+use super::apply::{Function, Operands, apply};
+use super::blocks::Blocks;
 use super::chains::Chains;
 use super::direct::Direct;
 use super::pattern::{Access, Pattern, access};
-use crate::kernels::vector::Period;
+use super::sums::{Totals, Wanted};
+use crate::kernels::pooling::Pool2d;
+use crate::kernels::reduce::Statistic;
+use crate::kernels::vector::{BLOCK, MOST_OPERANDS, Period};
 use crate::plan::context::{Context, Location};
 
 /// Bytes for the tiles of one tape, on the stack of the thread that runs it: about the first-level cache.
@@ -20,7 +25,7 @@ const LONGEST_TILE: usize = 1024;
 /// A value that the tape reads from outside.
 pub(super) struct External {
     pub location: Location,
-    dtype: DType,
+    pub dtype: DType,
     pub access: ExternalAccess,
 }
 
@@ -29,6 +34,8 @@ pub(super) enum ExternalAccess {
     Scalar,
     /// Read where it lies by a chain, which repeats it: its length.
     Periodic(usize),
+    /// Read as a whole by what spreads it.
+    Whole,
     /// Repeated into a register; once per run where its period divides the tile.
     Repeated {
         pattern: Pattern,
@@ -49,15 +56,15 @@ pub(super) struct TapeOperation {
     pub sources: [Source; MOST_OPERANDS],
     pub count: usize,
     /// The dtype of the operands (of the second operand where the first is a condition), and of the result.
-    operand: DType,
-    result: DType,
+    pub operand: DType,
+    pub result: DType,
     pub destination: Source,
 }
 
 /// A result that goes to memory.
 pub(super) struct Store {
     pub location: Location,
-    dtype: DType,
+    pub dtype: DType,
     /// The register that holds it until the tile is done, where an operation may still read what it overwrites.
     pub late: Option<usize>,
 }
@@ -70,6 +77,10 @@ pub(crate) struct Entry<'a> {
     pub operands: Vec<Operand>,
     /// Where the result goes, if anything outside reads it. The tape may read that memory too, element by element.
     pub store: Option<Location>,
+    /// Whether the pass takes sums of it.
+    pub summed: bool,
+    /// The pooling whose gradient is spread, from what comes in and the places of the largest elements.
+    pub spread: Option<Pool2d>,
 }
 
 /// An operand of an entry.
@@ -103,6 +114,10 @@ pub(crate) struct Tape {
     pub(super) operations: Vec<TapeOperation>,
     pub(super) stores: Vec<Store>,
     pub(super) direct: Option<Direct>,
+    blocks: Option<Blocks>,
+    /// Tiles, or blocks, for what lies between operations.
+    pub(super) registers: usize,
+    totals: Totals,
     tile: usize,
     register_bytes: usize,
     count: usize,
@@ -123,8 +138,8 @@ fn function(operation: &Operation) -> Option<Function> {
 }
 
 impl Tape {
-    /// Compiles entries, all of this many elements, or `None` if one is not elementwise.
-    pub fn new(count: usize, entries: &[Entry<'_>]) -> Option<Tape> {
+    /// Compiles entries, all of this many elements, and the sums that are taken of them, or `None` if one is not elementwise.
+    pub fn new(count: usize, entries: &[Entry<'_>], wanted: &[Wanted]) -> Option<Tape> {
         let instructions = instructions(entries)?;
         let mut last_use = vec![0; entries.len()];
         for (place, instruction) in instructions.iter().enumerate() {
@@ -132,6 +147,11 @@ impl Tape {
                 if let Operand::Entry(earlier) = operand {
                     last_use[*earlier] = place;
                 }
+            }
+        }
+        for (place, entry) in entries.iter().enumerate() {
+            if entry.summed {
+                last_use[place] = usize::MAX;
             }
         }
         // A store whose old content is still wanted waits to the end, and keeps its register until then.
@@ -148,6 +168,9 @@ impl Tape {
             operations: Vec::new(),
             stores: Vec::new(),
             direct: None,
+            blocks: None,
+            registers: 0,
+            totals: Totals::default(),
             tile: LONGEST_TILE,
             register_bytes: 0,
             count,
@@ -175,9 +198,13 @@ impl Tape {
                         widest = widest.max(dtype.size());
                         let repeats =
                             matches!(instruction.function, Function::Chain(_)) && slot == 1;
-                        let access = access(shape, within);
-                        let external =
-                            tape.external(*location, *dtype, access, repeats, &mut registers);
+                        let external = if matches!(instruction.function, Function::Spread(_)) {
+                            tape.bytes += count / 4 * dtype.size();
+                            tape.whole(*location, *dtype)
+                        } else {
+                            let access = access(shape, within);
+                            tape.external(*location, *dtype, access, repeats, &mut registers)
+                        };
                         (Source::External(external), *dtype)
                     }
                 };
@@ -218,9 +245,44 @@ impl Tape {
                 destination,
             });
         }
+        for wanted in wanted {
+            if wanted.statistic == Statistic::Variance && wanted.memory.is_none() {
+                return None;
+            }
+            let source = match &wanted.operand {
+                Operand::Entry(entry) => held[*entry],
+                Operand::Outside {
+                    location,
+                    dtype,
+                    shape,
+                    within,
+                    ..
+                } => {
+                    let access = access(shape, within);
+                    let external = tape.external(*location, *dtype, access, false, &mut registers);
+                    Source::External(external)
+                }
+            };
+            tape.totals.push(wanted, source);
+        }
+        tape.registers = registers;
         tape.choose_tile(registers, widest);
-        tape.direct = Direct::find(&tape);
+        // Sums are taken over tiles.
+        if tape.totals.is_empty() {
+            tape.direct = Direct::find(&tape);
+            tape.blocks = Blocks::find(&tape);
+        }
         Some(tape)
+    }
+
+    /// A value that is read as a whole.
+    fn whole(&mut self, location: Location, dtype: DType) -> usize {
+        self.externals.push(External {
+            location,
+            dtype,
+            access: ExternalAccess::Whole,
+        });
+        self.externals.len() - 1
     }
 
     fn external(
@@ -276,7 +338,11 @@ impl Tape {
     fn choose_tile(&mut self, registers: usize, widest: usize) {
         let most = (TILE_BYTES / (registers.max(1) * widest)).min(LONGEST_TILE);
         self.tile = (most / 16 * 16).max(1);
-        let mut step = 1;
+        // Rows that are summed, if their length allows it.
+        let mut step = self.totals.columns().next().unwrap_or(1);
+        if step > self.tile {
+            step = 1;
+        }
         for external in &mut self.externals {
             if let ExternalAccess::Repeated { pattern, once, .. } = &mut external.access
                 && let Some(period) = pattern.period()
@@ -297,6 +363,11 @@ impl Tape {
         self.count
     }
 
+    /// The sums that are taken.
+    pub(crate) fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
     /// Vector operations for each element.
     pub fn operations(&self) -> usize {
         self.operations.len()
@@ -307,16 +378,21 @@ impl Tape {
         self.bytes
     }
 
-    /// Runs the tape over the elements `start..end`.
+    /// Runs the tape over the elements `start..end`, and takes its sums over them, if it has any: then they are whole rows, and
+    /// `context.sums` has room for a piece.
     ///
     /// # Safety
     /// As [`Step::run`](crate::plan::context::Step::run); ranges that run at the same time do not overlap.
     pub unsafe fn run(&self, context: &Context<'_>, start: usize, end: usize) {
         // SAFETY: the caller's promise.
-        unsafe { self.run_rows(context, start, [1, end - start, 0]) };
+        unsafe {
+            self.totals.begin(context, end - start);
+            self.run_rows(context, start, [1, end - start, 0]);
+            self.totals.end(context, start, end);
+        }
     }
 
-    /// Runs the tape over `rows` ranges of `width` elements, `stride` apart, the first at `start`: `[rows, width, stride]`.
+    /// Runs a tape without sums over `rows` ranges of `width` elements, `stride` apart, the first at `start`: `[rows, width, stride]`.
     ///
     /// # Safety
     /// As [`run`](Self::run).
@@ -326,11 +402,28 @@ impl Tape {
             return unsafe { self.run_direct(direct, context, start, shape) };
         }
         let [rows, width, stride] = shape;
+        let mut done = 0;
+        if let Some(blocks) = &self.blocks
+            && width >= BLOCK
+        {
+            done = width / BLOCK * BLOCK;
+            // SAFETY: as above.
+            unsafe { blocks.run(context, start, [rows, width / BLOCK, stride]) };
+        }
+        if done == width {
+            return;
+        }
         for row in 0..rows {
             let start = start + row * stride;
             // SAFETY: as above.
-            unsafe { self.run_tiles(context, start, start + width) };
+            unsafe { self.run_tiles(context, start + done, start + width) };
         }
+    }
+
+    /// The address of an element of a value of f32.
+    fn element(&self, context: &Context<'_>, location: Location, position: usize) -> *const f32 {
+        let start = context.pointer(location).cast_const().cast::<f32>();
+        start.wrapping_add(position)
     }
 
     /// Runs the tape over the elements `start..end`, tile by tile.
@@ -413,6 +506,7 @@ impl Tape {
                             let start = context.pointer(external.location).cast_const();
                             match &external.access {
                                 ExternalAccess::Scalar => (start, true),
+                                ExternalAccess::Whole => (start, false),
                                 ExternalAccess::Periodic(length) => {
                                     period = Some(Period {
                                         length: *length,
@@ -448,6 +542,7 @@ impl Tape {
                     pointers,
                     scalars,
                     period,
+                    position,
                     operand: operation.operand,
                     result: operation.result,
                     destination,
@@ -457,6 +552,20 @@ impl Tape {
                 // allows it.
                 unsafe { apply(context.isa, operation.function, &operands) };
             }
+            let place = |source: Source| match source {
+                Source::Register(index) => register(index).cast_const().cast(),
+                Source::Result(index) => {
+                    self.element(context, self.stores[index].location, position)
+                }
+                Source::External(index) => match &self.externals[index].access {
+                    ExternalAccess::Repeated {
+                        register: index, ..
+                    } => register(*index).cast_const().cast(),
+                    _ => self.element(context, self.externals[index].location, position),
+                },
+            };
+            // SAFETY: a tile of each value is there.
+            unsafe { self.totals.take_tile(context, position, length, place) };
             for store in &self.stores {
                 if let Some(index) = store.late {
                     let size = store.dtype.size();
@@ -482,6 +591,15 @@ fn instructions(entries: &[Entry<'_>]) -> Option<Vec<Instruction>> {
             continue;
         }
         let entry = &entries[place];
+        if let Some(found) = affine::ending_at(&chains, place) {
+            found.inner.iter().for_each(|&inner| taken[inner] = true);
+            instructions.push(Instruction {
+                entry: place,
+                function: Function::Affine(found.function),
+                operands: found.operands,
+            });
+            continue;
+        }
         instructions.push(match chains.ending_at(place) {
             Some(found) => {
                 found.inner.iter().for_each(|&inner| taken[inner] = true);
@@ -493,7 +611,10 @@ fn instructions(entries: &[Entry<'_>]) -> Option<Vec<Instruction>> {
             }
             None => Instruction {
                 entry: place,
-                function: function(entry.operation)?,
+                function: match entry.spread {
+                    Some(pool) => Function::Spread(pool),
+                    None => function(entry.operation)?,
+                },
                 operands: entry.operands.clone(),
             },
         });

@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
+mod again;
 mod chains;
 mod flat;
+mod formulas;
 mod pooling;
+mod readers;
+mod steady;
+mod sums;
 
 use danlu_graph::executor::output_tensors;
 use danlu_graph::operations::{ConvolutionOptions, Custom, CustomOperation};
@@ -28,6 +33,9 @@ impl CustomOperation for Wall {
     }
     fn evaluate(&self, inputs: &[&Array], _: &[usize]) -> Result<Vec<f64>> {
         Ok(inputs[0].data.clone())
+    }
+    fn gradient(&self, _: &[Value], _: &Value, gradient: &Value) -> Result<Vec<Option<Value>>> {
+        Ok(vec![Some(after(true, Ok(gradient.clone()))?)])
     }
 }
 

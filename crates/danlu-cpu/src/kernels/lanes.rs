@@ -126,6 +126,25 @@ pub fn ceil<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     simd.neg_f32s(floor(simd, simd.neg_f32s(x)))
 }
 
+/// 1 above 0, -1 below; zeros and NaN as they are.
+#[inline(always)]
+pub fn sign<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let zero = simd.splat_f32s(0.0);
+    let above = simd.select_f32s(simd.greater_than_f32s(x, zero), simd.splat_f32s(1.0), x);
+    simd.select_f32s(
+        simd.less_than_f32s(above, zero),
+        simd.splat_f32s(-1.0),
+        above,
+    )
+}
+
+/// `x` above 0, elsewhere 0; NaN, which fails the comparison, stays.
+#[inline(always)]
+pub fn relu<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let zero = simd.splat_f32s(0.0);
+    simd.select_f32s(simd.less_than_or_equal_f32s(x, zero), zero, x)
+}
+
 /// 1 where the mask is set, 0 elsewhere.
 #[inline(always)]
 pub fn truth<S: Simd>(simd: S, mask: S::m32s) -> S::f32s {

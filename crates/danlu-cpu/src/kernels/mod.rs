@@ -14,6 +14,7 @@ pub mod random;
 pub mod reduce;
 pub mod softmax;
 pub mod sorting;
+pub mod streams;
 pub mod vector;
 
 #[cfg(test)]

@@ -3,7 +3,11 @@
 //! A strided value is a shape, a stride for each axis in elements (0 repeats, negative runs backwards) and the offset of its first
 //! element. Its elements are counted row-major, and a copy can be of any range of them, so that it can be split.
 
+mod copier;
+
 use std::ops::Range;
+
+use copier::{Copier, Gather, Scatter};
 
 /// The layout of a strided value in a larger one.
 #[derive(Clone, Copy, Debug)]
@@ -204,84 +208,6 @@ fn with_bytes(layout: &Strided, body: impl FnOnce(&Strided)) {
     });
 }
 
-/// One direction of copying: elements counted from the strided side's start (`place`) and the contiguous side's (`index`).
-trait Copier: Copy {
-    /// Copies `count` elements, `stride` apart on the strided side.
-    ///
-    /// # Safety
-    /// Both sides must hold these elements.
-    unsafe fn line(self, place: isize, stride: isize, index: usize, count: usize);
-    /// Copies one element.
-    ///
-    /// # Safety
-    /// As for [`Copier::line`].
-    unsafe fn one(self, place: isize, index: usize);
-}
-
-#[derive(Clone, Copy)]
-struct Gather<T>(*const T, *mut T);
-
-#[derive(Clone, Copy)]
-struct Scatter<T>(*mut T, *const T);
-
-impl<T: Copy> Copier for Gather<T> {
-    #[inline(always)]
-    unsafe fn line(self, place: isize, stride: isize, index: usize, count: usize) {
-        // SAFETY: as the caller promises; raw bytes need no alignment.
-        unsafe {
-            let (source, destination) = (self.0.offset(place), self.1.add(index));
-            match stride {
-                1 => std::ptr::copy_nonoverlapping(source, destination, count),
-                0 => {
-                    let value = source.read_unaligned();
-                    for i in 0..count {
-                        destination.add(i).write_unaligned(value);
-                    }
-                }
-                _ => {
-                    for i in 0..count {
-                        self.one(place + i as isize * stride, index + i);
-                    }
-                }
-            }
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn one(self, place: isize, index: usize) {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let value = self.0.offset(place).read_unaligned();
-            self.1.add(index).write_unaligned(value);
-        }
-    }
-}
-
-impl<T: Copy> Copier for Scatter<T> {
-    #[inline(always)]
-    unsafe fn line(self, place: isize, stride: isize, index: usize, count: usize) {
-        // SAFETY: as the caller promises.
-        unsafe {
-            if stride == 1 {
-                std::ptr::copy_nonoverlapping(self.1.add(index), self.0.offset(place), count);
-                return;
-            }
-            for i in 0..count {
-                self.one(place + i as isize * stride, index + i);
-            }
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn one(self, place: isize, index: usize) {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let value = self.1.add(index).read_unaligned();
-            self.0.offset(place).write_unaligned(value);
-        }
-    }
-}
-
 /// More axes than any layout has after merging; beyond it, an element at a time.
 const MOST_AXES: usize = 8;
 
@@ -355,20 +281,18 @@ unsafe fn walk(layout: &Strided, range: Range<usize>, copier: impl Copier) {
     while index < range.end {
         let place = place_of(shape, strides, layout.offset, index);
         let column = index % width;
-        if transposed && column == 0 {
+        if last > 0 && column == 0 {
             let row = index / width % shape[last - 1];
             let rows = (shape[last - 1] - row).min((range.end - index) / width);
             if rows > 1 {
-                let row_stride = strides[last - 1];
+                let (at, sizes) = (index - range.start, [rows, width]);
+                let strides = [strides[last - 1], stride];
                 // SAFETY: the rows are whole and end within the range.
                 unsafe {
-                    transpose(
-                        copier,
-                        place,
-                        [row_stride, stride],
-                        index - range.start,
-                        [rows, width],
-                    );
+                    match transposed {
+                        true => transpose(copier, place, strides, at, sizes),
+                        false => lines(copier, place, strides, at, sizes),
+                    }
                 }
                 index += rows * width;
                 continue;
@@ -378,6 +302,24 @@ unsafe fn walk(layout: &Strided, range: Range<usize>, copier: impl Copier) {
         // SAFETY: the elements are those of a row up to its end or that of the range.
         unsafe { copier.line(place, stride, index - range.start, count) };
         index += count;
+    }
+}
+
+/// Copies `rows` whole rows of `width` elements, one after the other.
+///
+/// # Safety
+/// Both sides must hold these elements.
+unsafe fn lines(
+    copier: impl Copier,
+    place: isize,
+    [row_stride, stride]: [isize; 2],
+    index: usize,
+    [rows, width]: [usize; 2],
+) {
+    for row in 0..rows {
+        let place = place + row as isize * row_stride;
+        // SAFETY: the row is below the number of rows.
+        unsafe { copier.line(place, stride, index + row * width, width) };
     }
 }
 

@@ -14,6 +14,8 @@ pub(crate) struct Concrete {
     pub path: Arc<str>,
     /// What max-pooling has to do with the node.
     pub pooling: Pooling,
+    /// That a mean is the variance of its operand: the mean of its squared distance from its mean.
+    pub variance: bool,
     /// Nobody reads the node any more.
     pub unused: bool,
 }
@@ -85,6 +87,7 @@ pub(crate) fn concretize(program: &Program, bindings: &Bindings) -> Result<Vec<C
                 dtype: node.value_type.dtype,
                 path: node.path.clone(),
                 pooling: Pooling::No,
+                variance: false,
                 unused: false,
             };
             if concrete.bytes() > LARGEST_VALUE {
@@ -127,12 +130,21 @@ pub(crate) fn skip_aliases(nodes: &mut [Concrete]) {
 
 /// Whether a node is computed in a pass over elements together with its neighbours.
 pub(crate) fn is_tape(nodes: &[Concrete], node: &Concrete) -> bool {
-    let elementwise =
-        node.operation.is_elementwise() || matches!(node.operation, Operation::BroadcastTo(_));
+    let elementwise = node.operation.is_elementwise()
+        || matches!(node.operation, Operation::BroadcastTo(_))
+        || spreads(node).is_some();
     let half = |dtype: DType| matches!(dtype, DType::BF16 | DType::F16);
     // 16-bit floats are converted, and otherwise left to the reference.
     let cast = matches!(node.operation, Operation::Cast(_));
     let plain =
         cast || (!half(node.dtype) && !node.inputs.iter().any(|&input| half(nodes[input].dtype)));
     elementwise && plain
+}
+
+/// The pooling whose gradient a node spreads by noted places.
+pub(crate) fn spreads(node: &Concrete) -> Option<Pool2d> {
+    match (&node.operation, node.pooling) {
+        (Operation::MaxPool2dGradient(_), Pooling::Spreads(pool)) => Some(pool),
+        _ => None,
+    }
 }

@@ -30,9 +30,13 @@ pub(crate) struct Context<'a> {
     pub states: &'a [*mut u8],
     /// Of each state how often it was written.
     pub versions: &'a [u64],
+    /// How often the states were written that no run writes, all together.
+    pub steady: u64,
     pub inputs: &'a [*const u8],
     /// Where element 0 of a value would lie of which a task has the tile only.
     pub tile: *mut u8,
+    /// Where a task's sums go, if its pass takes any.
+    pub sums: *mut f32,
 }
 
 // SAFETY: the pointers are read and written by tasks that touch disjoint parts, or only read: that is how a plan cuts its
@@ -43,6 +47,11 @@ impl<'a> Context<'a> {
     /// The context of a task with a tile of its own.
     pub fn with_tile(&self, tile: *mut u8) -> Context<'a> {
         Context { tile, ..*self }
+    }
+
+    /// The context of a task with sums of its own.
+    pub fn with_sums(&self, sums: *mut f32) -> Context<'a> {
+        Context { sums, ..*self }
     }
 
     /// The address of a value's elements. Inputs and constants are only ever read.

@@ -67,9 +67,10 @@ impl Planner<'_> {
     /// What the group's step costs.
     pub(super) fn cost(&self, group: usize) -> Cost {
         let members = &self.groups.groups[group].members;
+        let computed = self.groups.groups[group].computed();
         let mut read: BTreeSet<NodeId> = BTreeSet::new();
         let mut cost = Cost::default();
-        for &member in members {
+        for &member in &computed {
             let node = &self.nodes[member];
             cost.flops += flops(self.nodes, node) as u64;
             // Of a table whose rows are read, or changed in place, no more than these.
@@ -77,13 +78,15 @@ impl Planner<'_> {
             let (table, written) = match &node.operation {
                 Operation::Gather(_) => (1, 2 * node.bytes()),
                 Operation::ScatterAdd(_) if in_place => (1, 2 * self.nodes[node.inputs[2]].bytes()),
-                _ if self.locations.contains_key(&member) => (0, node.bytes()),
+                _ if self.locations.contains_key(&member) && members.contains(&member) => {
+                    (0, node.bytes())
+                }
                 _ => (0, 0),
             };
             cost.bytes += written as u64;
             let outside = node.inputs.iter().skip(table);
             let outside = outside.map(|&input| root(self.nodes, input));
-            read.extend(outside.filter(|input| !members.contains(input)));
+            read.extend(outside.filter(|input| !computed.contains(input)));
         }
         let reads = read.iter().map(|&input| self.nodes[input].bytes() as u64);
         cost.bytes += reads.sum::<u64>();

@@ -1,17 +1,19 @@
 //! From a group to the step that computes it.
 
-use danlu_graph::{Bindings, NodeId, Operation, Result};
+use danlu_graph::{Bindings, DType, NodeId, Operation, Result};
 
 use super::Planner;
-use super::concrete::{Pooling, root};
+use super::concrete::{Pooling, root, spreads};
 use super::context::{Location, Step};
 use super::steps::{self, Kernel, Operands};
+use crate::fuse::groups::{Group, extent};
+use crate::fuse::sums::{Wanted, piece_elements, statistic};
 use crate::fuse::tape::{Entry, Operand, Tape};
 
 impl Planner<'_> {
     /// The kernel of a group: that of its heavy node, or none where the group is one pass over elements.
     pub(super) fn kernel(&self, group: usize, bindings: &Bindings) -> Result<Kernel> {
-        match self.groups.groups[group].heavy {
+        let kernel = match self.groups.groups[group].heavy {
             Some(heavy) => steps::kernel(
                 self.nodes,
                 &self.nodes[heavy],
@@ -21,7 +23,24 @@ impl Planner<'_> {
                 self.groups.groups[group].pooled,
             ),
             None => Ok(Kernel::none()),
-        }
+        }?;
+        let sums = || self.groups.sums(self.nodes, group);
+        let Some((_, columns)) = sums().next() else {
+            return Ok(kernel);
+        };
+        let bytes = piece_elements(sums()) * size_of::<f32>();
+        Ok(match self.groups.groups[group].heavy {
+            Some(_) => kernel.with_sums(bytes),
+            None => steps::elementwise::room_for_sums(self.extent(group), columns, bytes),
+        })
+    }
+
+    /// Elements of a group's pass.
+    fn extent(&self, group: usize) -> usize {
+        let members = &self.groups.groups[group].members;
+        members
+            .first()
+            .map_or(0, |&member| extent(self.nodes, member))
     }
 
     /// The step of a group, now that every value has its place.
@@ -32,18 +51,17 @@ impl Planner<'_> {
         scratch: Option<Location>,
         kept: Option<Location>,
     ) -> Result<Box<dyn Step>> {
+        let count = self.extent(group);
         let group = &self.groups.groups[group];
-        let pooled = group.pooled.map(|pooled| pooled.node);
-        let passed = |member: &NodeId| Some(*member) != group.heavy && Some(*member) != pooled;
-        let passed: Vec<NodeId> = group.members.iter().copied().filter(passed).collect();
-        let tape = self.tape(&passed)?;
+        let tape = self.tape(group, count)?;
         let Some(heavy) = group.heavy else {
             return Ok(match tape {
-                Some(tape) => Box::new(steps::elementwise::Pass::new(tape)),
+                Some(tape) => Box::new(steps::elementwise::Pass::new(tape, scratch)),
                 None => Box::new(steps::elementwise::Nothing),
             });
         };
         let node = &self.nodes[heavy];
+        let sums = kernel.sums_bytes();
         Ok(kernel.build(Operands {
             inputs: node
                 .inputs
@@ -54,6 +72,7 @@ impl Planner<'_> {
             scratch,
             kept,
             pass: tape,
+            sums,
             places: match node.pooling {
                 Pooling::No => None,
                 Pooling::Notes => self.places.get(&heavy).copied(),
@@ -72,47 +91,91 @@ impl Planner<'_> {
         }))
     }
 
-    /// The pass over elementwise members of a group.
-    fn tape(&self, passed: &[NodeId]) -> Result<Option<Tape>> {
-        let (Some(&first), true) = (
-            passed.first(),
-            passed.iter().any(|&member| self.nodes[member].count() > 0),
-        ) else {
+    /// The pass over the elementwise members of a group, of so many elements, and the sums that it takes.
+    fn tape(&self, group: &Group, count: usize) -> Result<Option<Tape>> {
+        let pooled = group.pooled.map(|pooled| pooled.node);
+        let others = |member: &NodeId| Some(*member) != group.heavy && Some(*member) != pooled;
+        let is_sum = |member: &NodeId| statistic(self.nodes, &self.nodes[*member]).is_some();
+        let (sums, passed): (Vec<NodeId>, Vec<NodeId>) = group
+            .computed()
+            .into_iter()
+            .filter(others)
+            .partition(is_sum);
+        if count == 0 || (passed.is_empty() && sums.is_empty()) {
             return Ok(None);
-        };
+        }
         let entries: Vec<Entry<'_>> = passed
             .iter()
             .map(|&member| {
                 let node = &self.nodes[member];
-                let operands = node
-                    .inputs
-                    .iter()
-                    .map(|input| {
-                        let source = root(self.nodes, *input);
-                        match passed.iter().position(|own| *own == source) {
-                            Some(entry) => Operand::Entry(entry),
-                            None => Operand::Outside {
-                                location: self.locations[&source],
-                                dtype: self.nodes[*input].dtype,
-                                shape: self.nodes[*input].shape.clone(),
-                                within: node.shape.clone(),
-                                zero: is_zero(&self.nodes[source].operation),
-                            },
-                        }
-                    })
-                    .collect();
-                let store = self.locations.get(&member).copied();
-                Entry {
+                let spread = spreads(node);
+                let operands = node.inputs.iter().enumerate().map(|(slot, &input)| {
+                    if spread.is_some() && slot == 0 {
+                        return self.noted_places(input);
+                    }
+                    Ok(self.operand(&passed, input, &node.shape))
+                });
+                let summed = |sum: &NodeId| root(self.nodes, self.nodes[*sum].inputs[0]) == member;
+                let own = group.members.binary_search(&member).is_ok();
+                Ok(Entry {
                     operation: &node.operation,
                     dtype: node.dtype,
-                    operands,
-                    store,
-                }
+                    operands: operands.collect::<Result<_>>()?,
+                    store: self.locations.get(&member).copied().filter(|_| own),
+                    summed: sums.iter().any(summed),
+                    spread,
+                })
+            })
+            .collect::<Result<_>>()?;
+        let wanted: Vec<Wanted> = sums
+            .iter()
+            .filter_map(|&sum| {
+                let node = &self.nodes[sum];
+                let (statistic, columns) = statistic(self.nodes, node)?;
+                let input = node.inputs[0];
+                Some(Wanted {
+                    statistic,
+                    operand: self.operand(&passed, input, &self.nodes[input].shape),
+                    memory: self.locations.get(&root(self.nodes, input)).copied(),
+                    columns,
+                    output: self.locations.get(&sum).copied()?,
+                })
             })
             .collect();
-        Tape::new(self.nodes[first].count(), &entries)
-            .map(Some)
-            .ok_or_else(|| self.nodes[first].error("is not an elementwise operation"))
+        let tape = Tape::new(count, &entries, &wanted);
+        tape.map(Some).ok_or_else(|| {
+            let first = passed.first().or(sums.first()).map_or(0, |&first| first);
+            self.nodes[first].error("is not an elementwise operation")
+        })
+    }
+
+    /// An operand of a pass that makes these values, repeated over a shape.
+    fn operand(&self, passed: &[NodeId], input: NodeId, within: &[usize]) -> Operand {
+        let source = root(self.nodes, input);
+        match passed.iter().position(|own| *own == source) {
+            Some(entry) => Operand::Entry(entry),
+            None => Operand::Outside {
+                location: self.locations[&source],
+                dtype: self.nodes[input].dtype,
+                shape: self.nodes[input].shape.clone(),
+                within: within.to_vec(),
+                zero: is_zero(&self.nodes[source].operation),
+            },
+        }
+    }
+
+    /// The places that a pooling notes.
+    fn noted_places(&self, pooling: NodeId) -> Result<Operand> {
+        let node = &self.nodes[pooling];
+        let places = self.places.get(&pooling).copied();
+        let location = places.ok_or_else(|| node.error("notes no places"))?;
+        Ok(Operand::Outside {
+            location,
+            dtype: DType::U8,
+            shape: node.shape.clone(),
+            within: node.shape.clone(),
+            zero: false,
+        })
     }
 }
 

@@ -23,7 +23,7 @@ use crate::buffer::{Buffer, aligned};
 use crate::executor::StateBuffer;
 use crate::fuse::contraction;
 use crate::fuse::groups::{Groups, Pooled};
-use crate::fuse::pooling;
+use crate::fuse::{pooling, sums};
 use crate::simd::Isa;
 use crate::threads::Pool;
 use concrete::{Concrete, Pooling, concretize, root};
@@ -40,6 +40,8 @@ struct Copy {
 /// A step, and what a profile says of it.
 struct Planned {
     step: Box<dyn Step>,
+    /// Whether it gives the same in every run, until somebody else writes a state that no run does.
+    steady: bool,
     profile: StepProfile,
 }
 
@@ -60,6 +62,9 @@ pub(crate) struct Plan {
     state_pointers: Vec<*mut u8>,
     /// Of each state how often it had been written when the run began.
     versions: Vec<u64>,
+    /// The states that no run writes, and how often they had been written, all together, when the steady steps ran.
+    steady_states: Vec<usize>,
+    made_from: Option<u64>,
     inputs: Vec<(Vec<usize>, DType)>,
     input_pointers: Vec<*const u8>,
     outputs: Vec<(Copy, Vec<usize>, DType)>,
@@ -99,6 +104,7 @@ impl Plan {
             .map(|node| root(&nodes, node))
             .collect();
         pooling::use_places(&mut nodes, &kept);
+        sums::find_variances(&mut nodes, &kept);
         let groups = Groups::new(&nodes, &kept);
         let order = order::order(&program, &nodes, &groups)?;
         Planner::new(&program, &nodes, &groups, &order, isa, threads).plan(bindings, find_state)
@@ -185,6 +191,9 @@ impl Plan {
         for (version, state) in self.versions.iter_mut().zip(&self.states) {
             *version = state.version();
         }
+        let steady_states = self.steady_states.iter();
+        let steady = steady_states.map(|&state| self.versions[state]).sum();
+        let ready = self.made_from == Some(steady);
         let context = Context {
             isa,
             pool,
@@ -192,8 +201,10 @@ impl Plan {
             constants: self.constants.pointer(),
             states: &self.state_pointers,
             versions: &self.versions,
+            steady,
             inputs: &self.input_pointers,
             tile: std::ptr::null_mut(),
+            sums: std::ptr::null_mut(),
         };
         let waited = pool.waited();
         let begin = self.measured.map(|_| Instant::now());
@@ -201,12 +212,16 @@ impl Plan {
         // not overlap because outputs are the caller's and saves have places of their own.
         unsafe {
             for planned in &mut self.steps {
+                if planned.steady && ready {
+                    continue;
+                }
                 let begin = begin.map(|_| Instant::now());
                 planned.step.run(&context)?;
                 if let Some(begin) = begin {
                     planned.profile.nanoseconds += begin.elapsed().as_nanos() as u64;
                 }
             }
+            self.made_from = Some(steady);
             for ((copy, _, _), output) in self.outputs.iter().zip(outputs) {
                 std::ptr::copy_nonoverlapping(context.pointer(copy.from), output, copy.bytes);
             }
@@ -249,6 +264,8 @@ struct Planner<'a> {
     places: BTreeMap<NodeId, Location>,
     constants: Vec<(usize, NodeId)>,
     constant_bytes: usize,
+    /// Nodes that have the same value in every run.
+    steady: Vec<bool>,
 }
 
 impl<'a> Planner<'a> {
@@ -272,7 +289,16 @@ impl<'a> Planner<'a> {
             places: BTreeMap::new(),
             constants: Vec::new(),
             constant_bytes: 0,
+            steady: program.steady(),
         }
+    }
+
+    /// Whether all that a group's step makes is the same in every run, and stays where it is.
+    fn is_steady(&self, group: usize) -> bool {
+        let computed = self.groups.groups[group].computed();
+        let stays =
+            |member: &NodeId| self.steady[*member] && !self.order.in_place.contains_key(member);
+        computed.iter().all(stays)
     }
 
     fn state_index(&self, name: &str) -> usize {
@@ -311,17 +337,30 @@ impl<'a> Planner<'a> {
     fn last_reads(&self, step_of: &BTreeMap<usize, usize>) -> BTreeMap<NodeId, usize> {
         let end = self.order.sequence.len();
         let mut last: BTreeMap<NodeId, usize> = BTreeMap::new();
-        for (place, node) in self.nodes.iter().enumerate() {
-            let Some(group) = self.groups.of[place] else {
-                continue;
-            };
-            for &input in &node.inputs {
-                let source = root(self.nodes, input);
-                if self.groups.of[source].is_some_and(|own| own != group) {
-                    let step = step_of[&group];
-                    last.entry(source)
-                        .and_modify(|last| *last = step.max(*last))
-                        .or_insert(step);
+        let mut note = |source: NodeId, step: usize| {
+            last.entry(source)
+                .and_modify(|last| *last = step.max(*last))
+                .or_insert(step);
+        };
+        for (&group, &step) in step_of {
+            for source in self.groups.groups[group].reads(self.nodes) {
+                if self.groups.of[source].is_some() {
+                    note(source, step);
+                }
+            }
+            // A variance is taken of what lies in memory, and a sum of a kernel's result of that, not of what the pass makes of it.
+            let group = &self.groups.groups[group];
+            for &member in group
+                .members
+                .iter()
+                .filter(|&&member| group.heavy != Some(member))
+            {
+                let node = &self.nodes[member];
+                if sums::statistic(self.nodes, node).is_some() {
+                    let source = root(self.nodes, node.inputs[0]);
+                    if node.variance || group.heavy == Some(source) {
+                        note(source, step);
+                    }
                 }
             }
         }
@@ -354,6 +393,7 @@ impl<'a> Planner<'a> {
         let mut life_of: BTreeMap<NodeId, usize> = BTreeMap::new();
         let mut places: BTreeMap<NodeId, usize> = BTreeMap::new();
         for (step, &group) in sequence.iter().enumerate() {
+            let steady = self.is_steady(group);
             let group = &self.groups.groups[group];
             for &member in &group.members {
                 let heavy = group.heavy == Some(member);
@@ -366,11 +406,14 @@ impl<'a> Planner<'a> {
                 if read.is_none() && !heavy {
                     continue;
                 }
-                let last = read.copied().unwrap_or(step);
+                let (first, last) = match steady {
+                    true => (0, end + 1),
+                    false => (step, read.copied().unwrap_or(step)),
+                };
                 if self.nodes[member].pooling == Pooling::Notes {
                     places.insert(member, lives.len());
                     lives.push(Life {
-                        first: step,
+                        first,
                         last,
                         bytes: self.nodes[member].count(),
                     });
@@ -385,7 +428,7 @@ impl<'a> Planner<'a> {
                 }
                 life_of.insert(member, lives.len());
                 lives.push(Life {
-                    first: step,
+                    first,
                     last,
                     bytes: self.nodes[member].bytes(),
                 });
@@ -398,6 +441,7 @@ impl<'a> Planner<'a> {
                 let twin = group.members.iter().copied().find(|member| {
                     life_of.contains_key(member)
                         && self.nodes[*member].dtype == self.nodes[heavy].dtype
+                        && self.nodes[*member].count() == self.nodes[heavy].count()
                 });
                 if let Some(twin) = twin {
                     life_of.insert(heavy, life_of[&twin]);
@@ -477,6 +521,7 @@ impl<'a> Planner<'a> {
             let place = |life: usize| Location::Arena(offsets[life]);
             steps.push(Planned {
                 profile: self.profile(group),
+                steady: self.is_steady(group),
                 step: self.lower(group, kernel, scratch.map(place), kept.map(place))?,
             });
         }
@@ -537,6 +582,8 @@ impl<'a> Planner<'a> {
             arena: Buffer::new(total)?,
             constants: self.constant_block()?,
             versions: vec![0; states.len()],
+            steady_states: self.steady_states(),
+            made_from: None,
             state_pointers: states.iter().map(|state| state.pointer()).collect(),
             states,
             input_pointers: vec![std::ptr::null(); inputs.len()],
@@ -548,18 +595,20 @@ impl<'a> Planner<'a> {
         })
     }
 
-    /// Whether the second operand of a product or convolution is a state that the program does not update.
+    /// The indices of the states that the program does not update.
+    fn steady_states(&self) -> Vec<usize> {
+        let updates = self.program.updates();
+        let updated = |state: &String| updates.iter().any(|update| update.state == *state);
+        let all = self.states.iter().enumerate();
+        all.filter(|(_, state)| !updated(state))
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    /// Whether the second operand of a product or convolution is the same in every run.
     fn weights_stay(&self, heavy: NodeId) -> bool {
-        let Some(&weights) = self.nodes[heavy].inputs.get(1) else {
-            return false;
-        };
-        match &self.nodes[root(self.nodes, weights)].operation {
-            Operation::State(state) => {
-                let mut updates = self.program.updates().iter();
-                !updates.any(|update| update.state == state.name)
-            }
-            _ => false,
-        }
+        let weights = self.nodes[heavy].inputs.get(1);
+        weights.is_some_and(|&weights| self.steady[root(self.nodes, weights)])
     }
 
     /// One block with all constants.
@@ -579,11 +628,12 @@ impl<'a> Planner<'a> {
 
     /// What a profile says of a group's step: its operations, where they come from, what it costs.
     fn profile(&self, group: usize) -> StepProfile {
-        let members = self.groups.groups[group].members.iter();
+        let computed = self.groups.groups[group].computed();
         let cost = self.cost(group);
         StepProfile {
-            operations: members
-                .map(|&member| OperationProfile {
+            operations: computed
+                .into_iter()
+                .map(|member| OperationProfile {
                     name: self.nodes[member].operation.name(),
                     path: (*self.nodes[member].path).to_owned(),
                 })

@@ -128,3 +128,39 @@ proptest! {
         case.unwrap().check(Close::Exactly);
     }
 }
+
+/// As the branches of convolutional networks are joined: rows of many lengths, over many tasks.
+#[test]
+fn maps_one_after_the_other() {
+    for (outer, sizes, inner) in [
+        (vec![40, 9, 9], vec![64, 3, 33], vec![]),
+        (vec![40, 9, 9], vec![1, 1], vec![]),
+        (vec![5], vec![3, 1, 4], vec![30, 29]),
+        (vec![3], vec![9000, 9001], vec![]),
+        (vec![], vec![300, 1, 20], vec![100]),
+    ] {
+        let inputs = sizes.iter().map(|&size| {
+            let shape = [outer.clone(), vec![size], inner.clone()].concat();
+            tensor(
+                &shape,
+                danlu_graph::DType::F32,
+                Fill::Wild,
+                2e9,
+                size as u64,
+            )
+        });
+        let axis = outer.len() as isize;
+        let case = Case::of(inputs.collect(), |graph, x| {
+            let all: Vec<_> = x.iter().collect();
+            let joined = graph.concatenate(&all, axis)?;
+            let mut results = vec![joined.clone()];
+            let mut start = 0;
+            for &size in &sizes {
+                results.push(joined.narrow(axis, start, size)?);
+                start += size;
+            }
+            Ok(results)
+        });
+        case.unwrap().check(Close::Exactly);
+    }
+}

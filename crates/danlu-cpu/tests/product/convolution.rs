@@ -368,6 +368,77 @@ fn an_image_has_the_same_bits_alone_and_in_a_batch() {
     }
 }
 
+/// Padding, of which whole rows of the kernel are left out.
+fn padded() -> [Convolution2dShape; 4] {
+    let shape = Convolution2dShape {
+        height: 12,
+        channels: 66,
+        filters: 35,
+        padding: [[1, 1]; 2],
+        ..plain()
+    };
+    [
+        shape,
+        // Windows that see nothing but padding, and pieces of the contraction that lie in it.
+        Convolution2dShape {
+            padding: [[5, 4], [2, 0]],
+            dilation: [2, 1],
+            ..shape
+        },
+        Convolution2dShape {
+            kernel: [5, 3],
+            stride: [2, 2],
+            padding: [[2, 3], [1, 1]],
+            ..shape
+        },
+        // Several images in a task, the last of which has fewer, and groups.
+        Convolution2dShape {
+            batch: 13,
+            height: 5,
+            width: 4,
+            channels: 96,
+            filters: 24,
+            groups: 2,
+            ..shape
+        },
+    ]
+}
+
+#[test]
+fn rows_of_the_kernel_in_the_padding() {
+    for shape in padded() {
+        check(&shape);
+    }
+}
+
+/// What is left out changes no bit: zeros that the caller puts around the images give the same.
+#[test]
+fn padding_has_the_bits_of_zeros_around_the_image() {
+    for shape in padded() {
+        let [[top, bottom], [left, right]] = shape.padding;
+        let around = Convolution2dShape {
+            height: shape.height + top + bottom,
+            width: shape.width + left + right,
+            padding: [[0, 0]; 2],
+            ..shape
+        };
+        let [x_size, w_size, y_size] = sizes(&shape);
+        let (x, w, dy) = (numbers(x_size, 1), numbers(w_size, 2), numbers(y_size, 3));
+        let mut with_zeros = vec![0.0; sizes(&around)[0]];
+        let row = shape.width * shape.channels;
+        for (index, from) in x.chunks_exact(row).enumerate() {
+            let (image, y) = (index / shape.height, index % shape.height);
+            let start = ((image * around.height + y + top) * around.width + left) * shape.channels;
+            with_zeros[start..start + row].copy_from_slice(from);
+        }
+        for isa in Isa::available() {
+            let [expected, ..] = run(isa, &POOLS[0], &around, [&with_zeros, &w, &dy]);
+            let [actual, ..] = run(isa, &POOLS[1], &shape, [&x, &w, &dy]);
+            assert_eq!(bits(&actual), bits(&expected), "{isa} {shape:?}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

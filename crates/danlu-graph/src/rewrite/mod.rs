@@ -3,6 +3,7 @@
 
 mod common;
 mod fold;
+mod normalization;
 mod pooling;
 mod simplify;
 mod sparse;
@@ -12,6 +13,7 @@ use crate::{Program, Result};
 
 pub use common::CommonSubexpressions;
 pub use fold::FoldConstants;
+pub use normalization::FoldNormalizations;
 pub use pooling::PoolingGradients;
 pub use simplify::Simplify;
 pub use sparse::SparseUpdates;
@@ -48,9 +50,10 @@ impl Rewrite for DeadCode {
 /// # Errors
 /// The program is not consistent: a mistake in an operation's shape rule.
 pub fn optimize(program: &mut Program) -> Result<()> {
-    let passes: [&dyn Rewrite; 6] = [
+    let passes: [&dyn Rewrite; 7] = [
         &Simplify,
         &FoldConstants,
+        &FoldNormalizations,
         &PoolingGradients,
         &SparseUpdates,
         &CommonSubexpressions,

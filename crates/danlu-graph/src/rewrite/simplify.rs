@@ -24,10 +24,53 @@ impl Rewrite for Simplify {
             if join(nodes, &mut node) {
                 changes += 1;
             }
+            if let Some((x, factor, power)) = doubled(nodes, &node) {
+                changes += 1;
+                let inner = Node {
+                    inputs: vec![factor, power],
+                    value_type: nodes[factor].value_type.clone(),
+                    ..node.clone()
+                };
+                node.inputs = vec![x, push(nodes, inner)?];
+            }
             push(nodes, node)
         })?;
         Ok(changes)
     }
+}
+
+/// `(x * p) * f`, or the other way round, where `p` is a small power of two and `f` has fewer axes or elements than the
+/// result: `x * (f * p)` has the same bits, and `f * p` fewer multiplications. The places of `x`, `f` and `p`.
+fn doubled(nodes: &[Node], node: &Node) -> Option<(NodeId, NodeId, NodeId)> {
+    let is_product = |node: &Node| matches!(&node.operation, Operation::Binary(binary) if binary.kind == BinaryKind::Multiply);
+    if !is_product(node) || !node.value_type.dtype.is_float() {
+        return None;
+    }
+    let power_of_two = |place: NodeId| {
+        let bits = scalar(nodes, place).filter(|_| nodes[place].value_type.shape.rank() == 0)?;
+        let number = f64::from_bits(bits).abs();
+        let mantissa = bits & ((1 << 52) - 1);
+        (mantissa == 0 && (0.25..=4.0).contains(&number)).then_some(place)
+    };
+    let whole = &node.value_type;
+    [(0, 1), (1, 0)].into_iter().find_map(|(first, second)| {
+        let (product, factor) = (&nodes[node.inputs[first]], node.inputs[second]);
+        let small = &nodes[factor];
+        if !is_product(product)
+            || product.value_type != *whole
+            || small.value_type.shape == whole.shape
+            || small.value_type.shape.rank() == 0
+        {
+            return None;
+        }
+        let (left, right) = (product.inputs[0], product.inputs[1]);
+        let (x, power) = match (power_of_two(left), power_of_two(right)) {
+            (None, Some(power)) => (left, power),
+            (Some(power), None) => (right, power),
+            _ => return None,
+        };
+        (nodes[x].value_type == *whole).then_some((x, factor, power))
+    })
 }
 
 /// The input that a node only repeats.

@@ -1,7 +1,7 @@
 //! The formulas of the activations, as Keras' TensorFlow backend has them, also where they are not smooth. They are arranged so that no
 //! branch that is not taken gives an infinite number, which its gradient would turn into NaN.
 
-use danlu_graph::Value;
+use danlu_graph::{DType, Shape, Value};
 
 use crate::{Error, Result};
 
@@ -172,6 +172,31 @@ pub(super) fn sparse_sigmoid(x: &Value) -> Result<Value> {
 pub(super) fn squareplus(x: &Value, b: f64) -> Result<Value> {
     let root = x.square()?.add_scalar(b)?.sqrt()?;
     Ok(x.add(&root)?.multiply_scalar(0.5)?)
+}
+
+pub(super) fn sparsemax(x: &Value, axis: isize) -> Result<Value> {
+    along(x, axis, |x| {
+        let graph = x.graph();
+        // A number added to a row changes nothing; around 0 the sums are exact enough.
+        let z = x.subtract(&x.max(&[-1], true)?)?;
+        let zero = graph.scalar(0.0, x.dtype())?;
+        let one = graph.scalar(1.0, x.dtype())?;
+        // How many are above 0: the largest k with 1 + k z_k > z_1 + ... + z_k, in falling order (Algorithm 1).
+        let sorted = z.sort(-1, true)?;
+        let sums = sorted.cumulative_sum(-1, false, false)?;
+        let size = x.shape().dims().last().cloned();
+        let row = Shape::new(size);
+        let places = graph.iota(row, 0, DType::F32)?.add_scalar(1.0)?;
+        let places = places.cast(x.dtype())?;
+        let counts = sorted.multiply(&places)?.add_scalar(1.0)?.greater(&sums)?;
+        let smallest = counts.select(&sorted, &zero)?.min(&[-1], true)?;
+        // Who is above 0 is settled; the threshold is a mean of those, and so is its gradient (Proposition 2).
+        let below = z.less(&smallest)?;
+        let count = below.select(&zero, &one)?.sum(&[-1], true)?;
+        let sum = below.select(&zero, &z)?.sum(&[-1], true)?;
+        let threshold = sum.add_scalar(-1.0)?.divide(&count)?;
+        below.select(&zero, &z.subtract(&threshold)?)
+    })
 }
 
 /// The function of the last axis, along another.

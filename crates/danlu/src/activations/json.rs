@@ -44,9 +44,9 @@ impl Activation {
             Activation::SoftmaxAlong { axis } => layer("Softmax", config! { "axis": axis }),
             Activation::Celu { alpha } => own(config! { "alpha": alpha }),
             Activation::Gelu { approximate } => own(config! { "approximate": approximate }),
-            Activation::Glu { axis } | Activation::LogSoftmax { axis } => {
-                own(config! { "axis": axis })
-            }
+            Activation::Glu { axis }
+            | Activation::LogSoftmax { axis }
+            | Activation::Sparsemax { axis } => own(config! { "axis": axis }),
             Activation::HardShrink { threshold } | Activation::SoftShrink { threshold } => {
                 own(config! { "threshold": threshold })
             }
@@ -91,6 +91,9 @@ fn from_parts(name: &str, config: Config) -> Result<Activation> {
             axis: axis(&mut arguments)?,
         },
         "log_softmax" => Activation::LogSoftmax {
+            axis: axis(&mut arguments)?,
+        },
+        "sparsemax" => Activation::Sparsemax {
             axis: axis(&mut arguments)?,
         },
         "hard_shrink" => Activation::HardShrink {

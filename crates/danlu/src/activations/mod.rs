@@ -101,6 +101,13 @@ pub enum Activation {
     Softplus,
     /// `x / (1 + |x|)`
     Softsign,
+    /// The nearest place to `x` whose numbers are at least 0 and sum to 1, along an axis (Martins and Astudillo 2016, "From
+    /// Softmax to Sparsemax", equations 1 to 3). Keras 3.15.1 computes something else under this name: its threshold adds up
+    /// all cumulative sums where the paper takes the last, so that its rows do not sum to 1.
+    Sparsemax {
+        /// The axis, -1.
+        axis: isize,
+    },
     /// 0 up to -1, `(x + 1)^2 / 4` up to 1, then `x`
     SparsePlus,
     /// `(x + 1) / 2`, cut at 0 and 1
@@ -125,7 +132,7 @@ pub enum Activation {
 
 impl Activation {
     /// Every activation that a name alone stands for, with Keras' defaults.
-    pub const ALL: [Activation; 28] = [
+    pub const ALL: [Activation; 29] = [
         Activation::Celu { alpha: 1.0 },
         Activation::Elu { alpha: 1.0 },
         Activation::Exponential,
@@ -151,6 +158,7 @@ impl Activation {
         Activation::SoftShrink { threshold: 0.5 },
         Activation::Softplus,
         Activation::Softsign,
+        Activation::Sparsemax { axis: -1 },
         Activation::SparsePlus,
         Activation::SparseSigmoid,
         Activation::Squareplus { b: 4.0 },
@@ -184,6 +192,7 @@ impl Activation {
             Activation::SoftShrink { .. } => "soft_shrink",
             Activation::Softplus => "softplus",
             Activation::Softsign => "softsign",
+            Activation::Sparsemax { .. } => "sparsemax",
             Activation::SparsePlus => "sparse_plus",
             Activation::SparseSigmoid => "sparse_sigmoid",
             Activation::Squareplus { .. } => "squareplus",
@@ -229,6 +238,7 @@ impl Activation {
             Activation::SoftShrink { threshold } => functions::soft_shrink(x, threshold)?,
             Activation::Softplus => functions::softplus(x)?,
             Activation::Softsign => functions::softsign(x)?,
+            Activation::Sparsemax { axis } => functions::sparsemax(x, axis)?,
             Activation::SparsePlus => functions::sparse_plus(x)?,
             Activation::SparseSigmoid => functions::sparse_sigmoid(x)?,
             Activation::Squareplus { b } => functions::squareplus(x, b)?,
@@ -296,13 +306,6 @@ impl FromName for Activation {
                     "threshold",
                     "given, and `default_value` as well",
                     "nothing",
-                ));
-            }
-            "sparsemax" => {
-                return Err(Error::unsupported(
-                    "the activation sparsemax",
-                    "what Keras 3.15.1 computes under this name, which is not the function of Martins and Astudillo (2016)",
-                    "use softmax",
                 ));
             }
             name => name,

@@ -91,6 +91,10 @@ impl Layer for Embedding {
         config
     }
 
+    fn index_limit(&self) -> Option<usize> {
+        Some(self.input_dim)
+    }
+
     fn from_config(arguments: &mut Arguments) -> Result<Embedding> {
         let input_dim = arguments.positive("input_dim")?;
         let output_dim = arguments.positive("output_dim")?;

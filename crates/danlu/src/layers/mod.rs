@@ -57,6 +57,7 @@ mod global_pooling;
 mod group_normalization;
 mod identity;
 mod input;
+mod interpolation;
 mod layer_normalization;
 mod leaky_relu;
 mod merging;
@@ -83,6 +84,7 @@ mod windows;
 mod zero_padding;
 
 use std::fmt::Debug;
+use std::ops::RangeInclusive;
 
 use danlu_graph::{Shape, Value};
 
@@ -114,6 +116,7 @@ pub use global_pooling::{GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPoolin
 pub use group_normalization::GroupNormalization;
 pub use identity::Identity;
 pub use input::Input;
+pub use interpolation::Interpolation;
 pub use layer_normalization::LayerNormalization;
 pub use leaky_relu::LeakyReLU;
 pub use merging::{Add, Average, Concatenate, Dot, DotAxes, Maximum, Minimum, Multiply, Subtract};
@@ -137,7 +140,7 @@ pub use spatial_dropout::{SpatialDropout1D, SpatialDropout2D, SpatialDropout3D};
 pub use spec::LayerSpec;
 pub use transposed_convolution::{Conv1DTranspose, Conv2DTranspose, TransposedConvolution};
 pub use unit_normalization::UnitNormalization;
-pub use up_sampling::{Interpolation, UpSampling1D, UpSampling2D, UpSampling3D};
+pub use up_sampling::{UpSampling1D, UpSampling2D, UpSampling3D};
 pub use zero_padding::{ZeroPadding1D, ZeroPadding2D, ZeroPadding3D};
 
 /// A piece of a model: it declares parameters, and computes values from values with graph operations.
@@ -163,6 +166,11 @@ pub trait Layer: Send + Debug + 'static {
     /// As [`call`](Self::call).
     fn call_all(&self, context: &CallContext, inputs: &[Value]) -> Result<Vec<Value>> {
         Ok(vec![self.call(context, inputs)?])
+    }
+
+    /// How many inputs the layer takes: 1 for nearly all.
+    fn inputs(&self) -> RangeInclusive<usize> {
+        1..=1
     }
 
     /// The number of outputs, 1 for nearly all.
@@ -220,6 +228,17 @@ pub trait Layer: Send + Debug + 'static {
 
     /// The model that this layer is, where it is one.
     fn as_model(&self) -> Option<&Model> {
+        None
+    }
+
+    /// As [`as_model`](Self::as_model), to change.
+    fn as_model_mut(&mut self) -> Option<&mut Model> {
+        None
+    }
+
+    /// The number that the layer's inputs, whole numbers, are all below; `None` where they are any numbers. A benchmark draws
+    /// its inputs by it.
+    fn index_limit(&self) -> Option<usize> {
         None
     }
 }

@@ -1,57 +1,13 @@
 //! Larger lengths, pictures and volumes.
 
-use danlu_graph::{Dim, Shape, Tensor, Value};
+use danlu_graph::{Dim, Shape, Value};
 
+use super::interpolation::Interpolation;
 use super::padding::channels_last;
 use super::sizes::{Sizes, check_sizes, spatial_sizes, with_sizes};
 use super::{BuildContext, CallContext, Layer};
 use crate::choice::{Choice, FromName};
 use crate::{Arguments, Config, Error, Result, config};
-
-/// What stands between the elements of a smaller picture.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Interpolation {
-    /// The nearest element, so each is repeated.
-    #[default]
-    Nearest,
-    /// A mean of the two nearest along each axis, weighted by distance between the centres of the elements.
-    Bilinear,
-}
-
-impl Interpolation {
-    /// Keras' name for it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Interpolation::Nearest => "nearest",
-            Interpolation::Bilinear => "bilinear",
-        }
-    }
-}
-
-impl FromName for Interpolation {
-    fn from_name(name: &str) -> Result<Interpolation> {
-        match name.to_lowercase().as_str() {
-            "nearest" => Ok(Interpolation::Nearest),
-            "bilinear" => Ok(Interpolation::Bilinear),
-            "bicubic" | "lanczos3" | "lanczos5" => Err(Error::unsupported(
-                "UpSampling2D",
-                format!("`interpolation` = {name}"),
-                "use `nearest` or `bilinear`",
-            )),
-            _ => Err(Error::unknown(
-                "interpolation",
-                name,
-                ["nearest", "bilinear"],
-            )),
-        }
-    }
-}
-
-impl From<Interpolation> for Choice<Interpolation> {
-    fn from(interpolation: Interpolation) -> Choice<Interpolation> {
-        Choice::Value(interpolation)
-    }
-}
 
 /// Each element `size` times along each axis between examples and channels.
 fn repeat<const N: usize>(class: &str, x: &Value, size: [usize; N]) -> Result<Value> {
@@ -68,40 +24,11 @@ fn repeat<const N: usize>(class: &str, x: &Value, size: [usize; N]) -> Result<Va
     Ok(repeated.reshape(&with_sizes(&shape, larger))?)
 }
 
-/// The most elements of a matrix that interpolates: those of 8,192 places made 32,768.
-const LARGEST_MATRIX: usize = 1 << 28;
-
-/// The matrix, `(larger, size)`, that makes an axis `factor` times as long; at the ends the last element stands alone.
-fn bilinear_matrix(size: usize, factor: usize) -> Result<Tensor> {
-    let larger = size.saturating_mul(factor);
-    let count = danlu_graph::tensor::element_count(&[larger, size])?;
-    if count > LARGEST_MATRIX {
-        return Err(Error::argument(
-            "UpSampling2D",
-            "size",
-            format!(
-                "such that the matrix that makes {size} places {larger} has at most {LARGEST_MATRIX} elements"
-            ),
-            factor,
-        ));
-    }
-    let mut matrix = vec![0.0; count];
-    for (row, weights) in matrix.chunks_mut(size.max(1)).enumerate() {
-        let place = (row as f64 + 0.5) / factor as f64 - 0.5;
-        let before = place.floor();
-        let share = place - before;
-        let at = |place: f64| (place.max(0.0) as usize).min(size - 1);
-        weights[at(before)] += (1.0 - share) as f32;
-        weights[at(before + 1.0)] += share as f32;
-    }
-    Ok(Tensor::from_f32(&[larger, size], matrix)?)
-}
-
 /// A picture made larger, rows first: each axis is a product with a matrix.
-fn bilinear(x: &Value, factors: [usize; 2]) -> Result<Value> {
+fn interpolate(x: &Value, factors: [usize; 2], interpolation: Interpolation) -> Result<Value> {
     let shape = x.shape();
     let fixed = |dim: &Dim| {
-        let expected = "a fixed height and width, which bilinear interpolation needs";
+        let expected = "a fixed height and width, which interpolation needs";
         let wrong = || Error::mismatch("UpSampling2D", expected, shape.to_string(), "");
         dim.as_fixed().ok_or_else(wrong)
     };
@@ -109,8 +36,9 @@ fn bilinear(x: &Value, factors: [usize; 2]) -> Result<Value> {
     let (height, width) = (fixed(&dims[1])?, fixed(&dims[2])?);
     let (batch, channels) = (&dims[0], &dims[3]);
     let [rows, columns] = [height * factors[0], width * factors[1]].map(Dim::fixed);
-    let matrix =
-        |size, factor| -> Result<Value> { Ok(x.graph().constant(bilinear_matrix(size, factor)?)?) };
+    let matrix = |size, factor| -> Result<Value> {
+        Ok(x.graph().constant(interpolation.matrix(size, factor)?)?)
+    };
     let flat = Shape::from(vec![batch.clone(), dims[1].clone(), &dims[2] * channels]);
     let y = matrix(height, factors[0])?.matmul(&x.reshape(&flat)?)?;
     let flat = Shape::from(vec![batch * &rows, dims[2].clone(), channels.clone()]);
@@ -172,7 +100,7 @@ impl UpSampling2D {
         }
     }
 
-    /// `nearest` (default) or `bilinear`.
+    /// `nearest` (default), `bilinear`, `bicubic`, `lanczos3` or `lanczos5`.
     #[must_use]
     pub fn interpolation(
         mut self,
@@ -197,7 +125,7 @@ impl Layer for UpSampling2D {
     fn call(&self, _: &CallContext, inputs: &[Value]) -> Result<Value> {
         match self.interpolation.resolve()? {
             Interpolation::Nearest => repeat("UpSampling2D", &inputs[0], self.size),
-            Interpolation::Bilinear => bilinear(&inputs[0], self.size),
+            other => interpolate(&inputs[0], self.size, other),
         }
     }
 
@@ -276,6 +204,9 @@ mod tests {
         harness::check(UpSampling2D::new([2, 3]), &[2, 3, 2]);
         let layer = UpSampling2D::new([2, 3]).interpolation("bilinear");
         harness::check(layer, &[3, 2, 2]);
+        for name in ["bicubic", "lanczos3", "lanczos5"] {
+            harness::check(UpSampling2D::new(2).interpolation(name), &[3, 2, 1]);
+        }
         harness::check(UpSampling3D::new([1, 2, 2]), &[2, 1, 2, 2]);
     }
 
@@ -285,8 +216,8 @@ mod tests {
         harness::refuses(UpSampling3D::new(2), &[4, 4, 1], "depth");
         let layer = |name: &str| UpSampling2D::new(2).interpolation(name);
         harness::refuses(layer("bilinaer"), &[2, 2, 1], "did you mean `bilinear`?");
+        harness::refuses(layer("area"), &[2, 2, 1], "there are: nearest, bilinear");
         let large = UpSampling2D::new(2_000_000_000).interpolation("bilinear");
         harness::refuses(large, &[2, 2, 1], "268435456 elements");
-        harness::refuses(layer("bicubic"), &[2, 2, 1], "not supported");
     }
 }

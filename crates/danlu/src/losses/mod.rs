@@ -8,6 +8,7 @@ mod categorical_focal_crossentropy;
 mod categorical_generalized_cross_entropy;
 mod circle;
 mod cosine_similarity;
+mod ctc;
 mod custom;
 mod divergences;
 mod errors;
@@ -36,6 +37,7 @@ pub use categorical_generalized_cross_entropy::CategoricalGeneralizedCrossEntrop
 pub use circle::Circle;
 pub use cosine_similarity::CosineSimilarity;
 pub(crate) use cosine_similarity::cosine;
+pub use ctc::CTC;
 pub use divergences::{KLDivergence, Poisson};
 pub use errors::{
     LogCosh, MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use super::{
-    BinaryCrossentropy, BinaryFocalCrossentropy, CategoricalCrossentropy,
+    BinaryCrossentropy, BinaryFocalCrossentropy, CTC, CategoricalCrossentropy,
     CategoricalFocalCrossentropy, CategoricalGeneralizedCrossEntropy, CategoricalHinge, Circle,
     CosineSimilarity, Dice, FromConfig, Hinge, Huber, KLDivergence, LogCosh, Loss,
     MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError, MeanSquaredLogarithmicError,
@@ -45,7 +45,7 @@ fn make<L: FromConfig>(arguments: &mut Arguments) -> Result<Loss> {
     Ok(Loss::new(L::from_config(arguments)?))
 }
 
-const LOSSES: [Entry; 21] = [
+const LOSSES: [Entry; 22] = [
     entry(
         "BinaryCrossentropy",
         "binary_crossentropy",
@@ -58,6 +58,7 @@ const LOSSES: [Entry; 21] = [
         &[],
         make::<BinaryFocalCrossentropy>,
     ),
+    entry("CTC", "ctc", &[], make::<CTC>),
     entry(
         "CategoricalCrossentropy",
         "categorical_crossentropy",
@@ -231,10 +232,6 @@ pub(super) fn make_loss(name: &str, arguments: &mut Arguments) -> Result<Loss> {
     }
     if let Some(entry) = builtin(name) {
         return (entry.make)(arguments);
-    }
-    if snake_case(name) == "ctc" {
-        let advice = "use another loss, or Keras; it comes later";
-        return Err(Error::unsupported("compile", "the loss `CTC`", advice));
     }
     let names = names();
     let classes = LOSSES.iter().map(|entry| entry.class_name);

@@ -164,7 +164,7 @@ fn bad_arguments_are_refused() {
         (json!({ "type": "Circle", "margin": 2 }), "margin"),
         (json!({ "type": "Tversky", "alpha": -0.1 }), "alpha"),
         (json!({ "type": "Dice", "axis": "last" }), "axis"),
-        (json!("ctc"), "CTC"),
+        (json!("ctcc"), "did you mean `ctc`?"),
     ] {
         let error = Loss::from_json(&bad).unwrap_err().to_string();
         assert!(error.contains(word), "{bad}: {error}");

@@ -1,7 +1,9 @@
 //! What was rightly and wrongly said to be so, above a threshold or among the largest.
 
-use danlu_graph::{DType, Value};
+use danlu_graph::{DType, Dim, Shape, Value};
+use serde_json::{Value as Json, json};
 
+use super::curve::Thresholds;
 use super::mean::of_elements;
 use super::totals::divide;
 use super::{Direction, FromConfig, MetricFunction, Totals};
@@ -70,17 +72,60 @@ impl Judged {
         })
     }
 
-    /// 1 where it is said that something is so.
-    fn said(&self, threshold: Option<f64>) -> Result<Value> {
+    /// What is said to be so at these thresholds; at none, at 0.5 or of the largest.
+    fn at(self, thresholds: &[f64]) -> Result<Verdict> {
         let above = |threshold: f64| -> Result<Value> {
             let threshold = self.predictions.graph().scalar(threshold, DType::F32)?;
             Ok(self.predictions.greater(&threshold)?.cast(DType::F32)?)
         };
-        match (&self.among_largest, threshold) {
-            (None, threshold) => above(threshold.unwrap_or(0.5)),
-            (Some(among), None) => Ok(among.clone()),
-            (Some(among), Some(threshold)) => Ok(among.multiply(&above(threshold)?)?),
-        }
+        let said = match (&self.among_largest, thresholds) {
+            (None, []) => above(0.5)?,
+            (Some(among), []) => among.clone(),
+            (None, &[threshold]) => above(threshold)?,
+            (Some(among), &[threshold]) => among.multiply(&above(threshold)?)?,
+            (among, several) => {
+                let elements = self.predictions.shape().element_count();
+                let columns = Shape::from(vec![elements, Dim::fixed(1)]);
+                let column = |value: &Value| -> Result<Value> { Ok(value.reshape(&columns)?) };
+                let thresholds = Thresholds::listed(several);
+                let mut said = thresholds.said(&column(&self.predictions)?)?;
+                said = said.cast(DType::F32)?;
+                if let Some(among) = among {
+                    said = said.multiply(&column(among)?)?;
+                }
+                return Ok(Verdict {
+                    truth: column(&self.truth)?,
+                    weights: column(&self.weights)?,
+                    said,
+                    several: true,
+                });
+            }
+        };
+        Ok(Verdict {
+            truth: self.truth,
+            weights: self.weights,
+            said,
+            several: false,
+        })
+    }
+}
+
+/// Truth, weights and what was said to be so, f32: of one shape at one threshold, `(elements, 1)` and `(elements,
+/// thresholds)` at several.
+struct Verdict {
+    truth: Value,
+    weights: Value,
+    said: Value,
+    several: bool,
+}
+
+impl Verdict {
+    /// The sum over the elements, at each threshold.
+    fn total(&self, value: &Value) -> Result<Value> {
+        Ok(match self.several {
+            true => value.sum(&[0], false)?,
+            false => value.sum_all()?,
+        })
     }
 }
 
@@ -108,31 +153,54 @@ fn one_minus(value: &Value) -> Result<Value> {
     Ok(value.negate()?.add_scalar(1.0)?)
 }
 
-/// The argument `thresholds`: one, from 0 to 1.
-fn read_threshold(arguments: &mut Arguments) -> Result<Option<f64>> {
-    let expected =
-        "one number from 0 to 1, since a metric is one number; give a metric for each threshold";
-    let given = arguments.numbers("thresholds")?;
-    match given.as_deref() {
-        None => Ok(None),
-        Some([threshold]) => {
-            check_threshold(arguments.owner(), Some(*threshold))?;
-            Ok(Some(*threshold))
+/// The argument `thresholds`: one or several, from 0 to 1; none where it is not given.
+fn read_thresholds(arguments: &mut Arguments) -> Result<Vec<f64>> {
+    let thresholds = match arguments.numbers("thresholds")? {
+        None => Vec::new(),
+        Some(given) if given.is_empty() => {
+            let expected = "at least one number from 0 to 1";
+            return Err(arguments.wrong("thresholds", expected, &given.into()));
         }
-        Some(several) => Err(arguments.wrong("thresholds", expected, &several.into())),
+        Some(given) => given,
+    };
+    check_thresholds(arguments.owner(), &thresholds)?;
+    Ok(thresholds)
+}
+
+fn check_thresholds(owner: &str, thresholds: &[f64]) -> Result<()> {
+    let mut wrong = thresholds
+        .iter()
+        .filter(|value| !(0.0..=1.0).contains(*value));
+    match wrong.next() {
+        Some(threshold) => Err(Error::argument(
+            owner,
+            "thresholds",
+            "numbers from 0 to 1",
+            threshold,
+        )),
+        None => Ok(()),
     }
 }
 
-fn check_threshold(owner: &str, threshold: Option<f64>) -> Result<()> {
-    match threshold {
-        Some(threshold) if !(0.0..=1.0).contains(&threshold) => Err(Error::argument(
-            owner,
-            "thresholds",
-            "a number from 0 to 1",
-            threshold,
-        )),
-        _ => Ok(()),
+/// The argument as Keras writes it: a number where there is one.
+fn written(thresholds: &[f64]) -> Json {
+    match thresholds {
+        [] => Json::Null,
+        [threshold] => json!(threshold),
+        several => json!(several),
     }
+}
+
+/// The total of a threshold, or the one of all.
+fn number_at(totals: Totals<'_>, index: usize, place: usize) -> f64 {
+    let total = totals.get(index);
+    total.get(place).or(total.first()).copied().unwrap_or(0.0)
+}
+
+/// The mean over the thresholds.
+fn mean_of(totals: Totals<'_>, number: impl Fn(usize) -> f64) -> f64 {
+    let count = totals.get(0).len();
+    divide((0..count).map(number).sum(), count as f64)
 }
 
 /// The argument `class_id`: an output's index.
@@ -150,7 +218,7 @@ macro_rules! count {
         $(#[$meta])*
         #[derive(Clone, Debug, Default)]
         pub struct $name {
-            threshold: Option<f64>,
+            thresholds: Vec<f64>,
         }
 
         impl $name {
@@ -162,15 +230,22 @@ macro_rules! count {
             /// The largest number, from 0 to 1, that still counts as 0. Default 0.5.
             #[must_use]
             pub fn threshold(mut self, threshold: f64) -> $name {
-                self.threshold = Some(threshold);
+                self.thresholds = vec![threshold];
+                self
+            }
+
+            /// Several of them: the metric is a number for each, reported under its name and place: `true_positives[0]`.
+            #[must_use]
+            pub fn thresholds(mut self, thresholds: &[f64]) -> $name {
+                self.thresholds = thresholds.to_vec();
                 self
             }
         }
 
         impl FromConfig for $name {
             fn from_config(arguments: &mut Arguments) -> Result<$name> {
-                let threshold = read_threshold(arguments)?;
-                Ok($name { threshold })
+                let thresholds = read_thresholds(arguments)?;
+                Ok($name { thresholds })
             }
         }
 
@@ -182,7 +257,7 @@ macro_rules! count {
                 $key
             }
             fn config(&self) -> Config {
-                config! { "thresholds": self.threshold }
+                config! { "thresholds": written(&self.thresholds) }
             }
             fn totals(
                 &self,
@@ -191,14 +266,21 @@ macro_rules! count {
                 weights: Option<&Value>,
             ) -> Result<Vec<Value>> {
                 let owner = self.class_name();
-                check_threshold(owner, self.threshold)?;
+                check_thresholds(owner, &self.thresholds)?;
                 let judged = Judged::new(owner, Selection::default(), y_true, y_pred, weights)?;
-                let said = $said(&judged.said(self.threshold)?)?;
-                let counted = $truth(&judged.truth)?.multiply(&said)?;
-                Ok(vec![counted.multiply(&judged.weights)?.sum_all()?])
+                let verdict = judged.at(&self.thresholds)?;
+                let counted = $truth(&verdict.truth)?.multiply(&$said(&verdict.said)?)?;
+                let counted = counted.multiply(&verdict.weights)?;
+                Ok(vec![verdict.total(&counted)?])
             }
             fn result(&self, totals: Totals<'_>) -> f64 {
-                totals.number(0)
+                mean_of(totals, |place| self.result_at(totals, place))
+            }
+            fn count(&self, _: usize) -> usize {
+                self.thresholds.len().max(1)
+            }
+            fn result_at(&self, totals: Totals<'_>, place: usize) -> f64 {
+                number_at(totals, 0, place)
             }
         }
     };
@@ -230,7 +312,7 @@ macro_rules! share {
         $(#[$meta])*
         #[derive(Clone, Debug, Default)]
         pub struct $name {
-            threshold: Option<f64>,
+            thresholds: Vec<f64>,
             selection: Selection,
         }
 
@@ -243,7 +325,14 @@ macro_rules! share {
             /// The largest number, from 0 to 1, that still counts as 0. Default: 0.5, or, with `top_k`, none.
             #[must_use]
             pub fn threshold(mut self, threshold: f64) -> $name {
-                self.threshold = Some(threshold);
+                self.thresholds = vec![threshold];
+                self
+            }
+
+            /// Several of them: the metric is a number for each, reported under its name and place: `precision[0]`.
+            #[must_use]
+            pub fn thresholds(mut self, thresholds: &[f64]) -> $name {
+                self.thresholds = thresholds.to_vec();
                 self
             }
 
@@ -265,7 +354,7 @@ macro_rules! share {
         impl FromConfig for $name {
             fn from_config(arguments: &mut Arguments) -> Result<$name> {
                 Ok($name {
-                    threshold: read_threshold(arguments)?,
+                    thresholds: read_thresholds(arguments)?,
                     selection: Selection {
                         top_k: arguments.positive("top_k")?,
                         class_id: read_class(arguments)?,
@@ -283,7 +372,7 @@ macro_rules! share {
             }
             fn config(&self) -> Config {
                 config! {
-                    "thresholds": self.threshold,
+                    "thresholds": written(&self.thresholds),
                     "top_k": self.selection.top_k,
                     "class_id": self.selection.class_id,
                 }
@@ -298,18 +387,28 @@ macro_rules! share {
                 weights: Option<&Value>,
             ) -> Result<Vec<Value>> {
                 let owner = self.class_name();
-                check_threshold(owner, self.threshold)?;
+                check_thresholds(owner, &self.thresholds)?;
                 if self.selection.top_k == Some(0) {
                     return Err(Error::argument(owner, "top_k", "at least 1", 0));
                 }
                 let judged = Judged::new(owner, self.selection, y_true, y_pred, weights)?;
-                let said = judged.said(self.threshold)?.multiply(&judged.weights)?;
-                let so = judged.truth.multiply(&judged.weights)?;
-                let both = said.multiply(&judged.truth)?;
-                Ok(vec![both.sum_all()?, $all(said, so).sum_all()?])
+                let verdict = judged.at(&self.thresholds)?;
+                let said = verdict.said.multiply(&verdict.weights)?;
+                let so = verdict.truth.multiply(&verdict.weights)?;
+                let both = said.multiply(&verdict.truth)?;
+                Ok(vec![
+                    verdict.total(&both)?,
+                    verdict.total(&$all(said, so))?,
+                ])
             }
             fn result(&self, totals: Totals<'_>) -> f64 {
-                divide(totals.number(0), totals.number(1))
+                mean_of(totals, |place| self.result_at(totals, place))
+            }
+            fn count(&self, _: usize) -> usize {
+                self.thresholds.len().max(1)
+            }
+            fn result_at(&self, totals: Totals<'_>, place: usize) -> f64 {
+                divide(number_at(totals, 0, place), number_at(totals, 1, place))
             }
         }
     };

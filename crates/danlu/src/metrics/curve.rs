@@ -6,7 +6,7 @@ use super::Totals;
 use super::confusion::Judged;
 use crate::Result;
 
-/// Thresholds in rising order.
+/// Thresholds, in rising order but where they are `listed`.
 #[derive(Clone, Debug)]
 pub(super) struct Thresholds {
     values: Vec<f64>,
@@ -45,20 +45,22 @@ impl Thresholds {
         values.extend_from_slice(inner);
         values.push(1.0);
         values.sort_by(f64::total_cmp);
-        let last = (values.len() - 1) as f64;
-        // As NumPy's `allclose`.
-        let near = |(place, value): (usize, &f64)| {
-            let expected = place as f64 / last;
-            (value - expected).abs() <= 1e-7 + 1e-5 * expected
-        };
-        let even = values.len() >= 3 && values.iter().enumerate().all(near);
         let mut thresholds = Thresholds {
+            even: is_even(&values),
             values,
-            even,
             beyond: false,
         };
         thresholds.stretch();
         thresholds
+    }
+
+    /// These, in the order that they are given in.
+    pub fn listed(values: &[f64]) -> Thresholds {
+        Thresholds {
+            values: values.to_vec(),
+            even: is_even(values),
+            beyond: false,
+        }
     }
 
     fn stretch(&mut self) {
@@ -101,7 +103,7 @@ impl Thresholds {
     }
 
     /// Of predictions `(.., 1)`, whether each threshold `(.., thresholds)` is passed.
-    fn said(&self, predictions: &Value) -> Result<Value> {
+    pub fn said(&self, predictions: &Value) -> Result<Value> {
         let graph = predictions.graph();
         let count = self.values.len();
         if self.even {
@@ -118,6 +120,16 @@ impl Thresholds {
         let thresholds = graph.constant(Tensor::from_f32(&[count], values)?)?;
         Ok(predictions.greater(&thresholds)?)
     }
+}
+
+/// Whether at least three thresholds go from 0 to 1 at even distances, by NumPy's `allclose`.
+fn is_even(values: &[f64]) -> bool {
+    let last = values.len().saturating_sub(1) as f64;
+    let near = |(place, value): (usize, &f64)| {
+        let expected = place as f64 / last;
+        (value - expected).abs() <= 1e-7 + 1e-5 * expected
+    };
+    values.len() >= 3 && values.iter().enumerate().all(near)
 }
 
 /// The counts of a label at a threshold.

@@ -11,7 +11,7 @@ use crate::{Arguments, Config, Error, Result, config};
 /// How the scores of several outputs become one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Average {
-    /// Not at all: for one output only, since training reports one number.
+    /// Not at all: each output's score is reported, as `f1_score[0]` and so on.
     #[default]
     None,
     /// One score of all outputs together.
@@ -101,13 +101,6 @@ impl Score {
                 advice,
             ));
         }
-        let outputs = p.shape().dims()[1].as_fixed().unwrap_or(1);
-        if self.average == Average::None && outputs != 1 {
-            let expected = format!(
-                "`micro`, `macro` or `weighted` for {outputs} outputs, since a metric is one number"
-            );
-            return Err(Error::argument(owner, "average", expected, "none"));
-        }
         let graph = p.graph();
         let scalar = |number: f64| graph.scalar(number, p.dtype());
         let said = match self.threshold {
@@ -135,21 +128,43 @@ impl Score {
         ])
     }
 
-    fn result(&self, totals: Totals<'_>) -> f64 {
-        let [both, invented, missed, so] = [0, 1, 2, 3].map(|index| totals.get(index));
+    fn count(&self, outputs: usize) -> usize {
+        match self.average {
+            Average::None => outputs,
+            _ => 1,
+        }
+    }
+
+    /// The score of one output, or of all together.
+    fn score(&self, totals: Totals<'_>, place: usize) -> f64 {
+        let number = |index: usize| totals.get(index).get(place).copied().unwrap_or(0.0);
+        let (both, invented, missed) = (number(0), number(1), number(2));
         let square = self.beta * self.beta;
-        let score = |place: usize| {
-            let precision = both[place] / (both[place] + invented[place] + EPSILON);
-            let recall = both[place] / (both[place] + missed[place] + EPSILON);
-            (1.0 + square) * precision * recall / (square * precision + recall + EPSILON)
-        };
-        let places = 0..both.len();
+        let precision = both / (both + invented + EPSILON);
+        let recall = both / (both + missed + EPSILON);
+        (1.0 + square) * precision * recall / (square * precision + recall + EPSILON)
+    }
+
+    fn result(&self, totals: Totals<'_>) -> f64 {
+        let so = totals.get(3);
+        let places = 0..so.len();
         match self.average {
             Average::Weighted => {
                 let all = so.iter().sum::<f64>() + EPSILON;
-                places.map(|place| score(place) * so[place] / all).sum()
+                places
+                    .map(|place| self.score(totals, place) * so[place] / all)
+                    .sum()
             }
-            _ => places.map(score).sum::<f64>() / both.len().max(1) as f64,
+            _ => {
+                places.map(|place| self.score(totals, place)).sum::<f64>() / so.len().max(1) as f64
+            }
+        }
+    }
+
+    fn result_at(&self, totals: Totals<'_>, place: usize) -> f64 {
+        match self.average {
+            Average::None => self.score(totals, place),
+            _ => self.result(totals),
         }
     }
 }
@@ -161,7 +176,7 @@ macro_rules! f_score {
         pub struct $name(Score);
 
         impl $name {
-            /// Of one output, of which the largest prediction of an example, if it is not 0, is said to be so.
+            /// Each output's, where the largest prediction of an example, if it is not 0, is said to be so.
             pub fn new() -> $name {
                 $name(Score {
                     average: Average::None,
@@ -170,7 +185,7 @@ macro_rules! f_score {
                 })
             }
 
-            /// How the scores of several outputs become one. Default: not at all.
+            /// How the scores of several outputs become one. Default: not at all, each is reported.
             #[must_use]
             pub fn average(mut self, average: Average) -> $name {
                 self.0.average = average;
@@ -215,6 +230,12 @@ macro_rules! f_score {
             }
             fn result(&self, totals: Totals<'_>) -> f64 {
                 self.0.result(totals)
+            }
+            fn count(&self, outputs: usize) -> usize {
+                self.0.count(outputs)
+            }
+            fn result_at(&self, totals: Totals<'_>, place: usize) -> f64 {
+                self.0.result_at(totals, place)
             }
         }
     };

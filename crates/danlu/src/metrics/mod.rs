@@ -102,9 +102,22 @@ pub trait MetricFunction: Send + Sync + Debug + 'static {
     }
 
     /// The metric, from what all batches added: the sums of [`totals`](Self::totals), in its order. Called at each step, so it
-    /// should allocate nothing.
+    /// should allocate nothing. Of a metric that is several numbers, their mean.
     fn result(&self, totals: Totals<'_>) -> f64 {
         totals.mean()
+    }
+
+    /// How many numbers the metric is, for predictions of so many outputs (the size of their last axis). Each of several is
+    /// reported under the name and its place, counted from 0: `f1_score[0]`.
+    fn count(&self, outputs: usize) -> usize {
+        let _ = outputs;
+        1
+    }
+
+    /// As [`result`](Self::result): the number at this place, below [`count`](Self::count).
+    fn result_at(&self, totals: Totals<'_>, place: usize) -> f64 {
+        let _ = place;
+        self.result(totals)
     }
 }
 
@@ -210,11 +223,28 @@ impl Metric {
         }
     }
 
-    /// The metric, from the sums of what batches added.
+    /// The metric, from the sums of what batches added; of several numbers, their mean.
     pub fn result(&self, totals: Totals<'_>) -> f64 {
         match &self.kind {
             Kind::Function(function) => function.result(totals),
             Kind::Accuracy => totals.mean(),
+        }
+    }
+
+    /// As [`result`](Self::result): the number at this place, counted from 0.
+    pub fn result_at(&self, totals: Totals<'_>, place: usize) -> f64 {
+        match &self.kind {
+            Kind::Function(function) => function.result_at(totals, place),
+            Kind::Accuracy => totals.mean(),
+        }
+    }
+
+    /// How many numbers it is, for predictions of so many outputs (the size of their last axis). Of several, the keys in logs
+    /// and history are `name[0]`, `name[1]`, and so on.
+    pub fn count(&self, outputs: usize) -> usize {
+        match &self.kind {
+            Kind::Function(function) => function.count(outputs),
+            Kind::Accuracy => 1,
         }
     }
 
@@ -227,6 +257,20 @@ impl Metric {
             _ => false,
         }
     }
+}
+
+/// The keys in logs of what has this name and so many numbers.
+pub(crate) fn keys(name: &str, count: usize) -> Vec<String> {
+    match count {
+        1 => vec![name.to_owned()],
+        count => (0..count).map(|place| format!("{name}[{place}]")).collect(),
+    }
+}
+
+/// Whether a key in logs is this metric's, or that of one of its numbers: `name`, `name[0]`.
+pub(crate) fn is_key_of(key: &str, name: &str) -> bool {
+    key.strip_prefix(name)
+        .is_some_and(|rest| rest.is_empty() || (rest.starts_with('[') && rest.ends_with(']')))
 }
 
 /// What `compile` takes as a metric: a name, a [`Metric`], or one of the types of this module.

@@ -10,7 +10,7 @@ use crate::{Arguments, Config, Error, Result, config};
 /// How the scores of several outputs become one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClassAggregation {
-    /// Not at all: for one output only, since training reports one number.
+    /// Not at all: each output's score is reported, as `r2_score[0]` and so on.
     None,
     /// Their mean.
     #[default]
@@ -55,10 +55,12 @@ impl FromConfig for R2Score {
             None => ClassAggregation::UniformAverage,
             Some(value) => match value.as_str() {
                 None if value.is_null() => ClassAggregation::None,
+                // What a recipe can write: TOML has no null.
+                Some("none") => ClassAggregation::None,
                 Some("uniform_average") => ClassAggregation::UniformAverage,
                 Some("variance_weighted_average") => ClassAggregation::VarianceWeightedAverage,
                 _ => {
-                    let expected = "`uniform_average` or `variance_weighted_average`";
+                    let expected = "`uniform_average`, `variance_weighted_average` or `none`";
                     return Err(arguments.wrong("class_aggregation", expected, &value));
                 }
             },
@@ -108,17 +110,6 @@ impl MetricFunction for R2Score {
                 "add a Flatten layer",
             ));
         }
-        let outputs = p.shape().dims()[1].as_fixed().unwrap_or(1);
-        if self.class_aggregation == ClassAggregation::None && outputs != 1 {
-            return Err(Error::argument(
-                self.class_name(),
-                "class_aggregation",
-                format!(
-                    "`uniform_average` or `variance_weighted_average` for {outputs} outputs, since a metric is one number"
-                ),
-                "null",
-            ));
-        }
         let y = y_true.cast(p.dtype())?;
         let weights = mean::of_elements(weights, &p)?;
         let weighted = y.multiply(&weights)?;
@@ -135,24 +126,59 @@ impl MetricFunction for R2Score {
         ])
     }
     fn result(&self, totals: Totals<'_>) -> f64 {
-        let [sums, squares, residuals, counts] = [0, 1, 2, 3].map(|index| totals.get(index));
-        let outputs = sums.len();
-        let spread = |place: usize| squares[place] - sums[place] * sums[place] / counts[place];
-        let score = |place: usize| match 1.0 - residuals[place] / spread(place) {
-            score if score.is_infinite() => 0.0,
-            score => score,
-        };
+        let places = || 0..totals.get(0).len();
         let score = match self.class_aggregation {
             ClassAggregation::VarianceWeightedAverage => {
-                let weighted: f64 = (0..outputs).map(|place| spread(place) * score(place)).sum();
-                weighted / (0..outputs).map(spread).sum::<f64>()
+                let weighted: f64 = places()
+                    .map(|place| spread(totals, place) * score(totals, place))
+                    .sum();
+                let spreads = places().map(|place| spread(totals, place));
+                weighted / spreads.sum::<f64>()
             }
-            _ => (0..outputs).map(score).sum::<f64>() / outputs as f64,
+            _ => {
+                let scores = places().map(|place| score(totals, place));
+                scores.sum::<f64>() / places().len() as f64
+            }
         };
+        self.adjusted(totals, score)
+    }
+    fn count(&self, outputs: usize) -> usize {
+        match self.class_aggregation {
+            ClassAggregation::None => outputs,
+            _ => 1,
+        }
+    }
+    fn result_at(&self, totals: Totals<'_>, place: usize) -> f64 {
+        match self.class_aggregation {
+            ClassAggregation::None => self.adjusted(totals, score(totals, place)),
+            _ => self.result(totals),
+        }
+    }
+}
+
+impl R2Score {
+    /// A score that says what independent variables more are worth.
+    fn adjusted(&self, totals: Totals<'_>, score: f64) -> f64 {
         let (samples, regressors) = (totals.number(4), self.num_regressors as f64);
         match regressors != 0.0 && regressors < samples - 1.0 {
             true => 1.0 - (1.0 - score) * (samples - 1.0) / (samples - regressors - 1.0),
             false => score,
         }
+    }
+}
+
+/// The sum of squares of what targets of one output are from their mean.
+fn spread(totals: Totals<'_>, place: usize) -> f64 {
+    let [sum, square, count] =
+        [0, 1, 3].map(|index| totals.get(index).get(place).copied().unwrap_or(0.0));
+    square - sum * sum / count
+}
+
+/// The score of one output.
+fn score(totals: Totals<'_>, place: usize) -> f64 {
+    let residual = totals.get(2).get(place).copied().unwrap_or(0.0);
+    match 1.0 - residual / spread(totals, place) {
+        score if score.is_infinite() => 0.0,
+        score => score,
     }
 }

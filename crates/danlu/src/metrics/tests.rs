@@ -12,6 +12,8 @@ use crate::golden::{assert_near, evaluate, list, load, tensor, text};
 use crate::losses::Huber;
 use crate::prelude::*;
 
+mod several;
+
 /// The running value after each batch against Keras', in the arithmetic that training has.
 fn assert_running(
     name: &str,
@@ -58,9 +60,21 @@ fn assert_running(
         for sum in &sums {
             ends.push(ends.last().unwrap_or(&0) + sum.len());
         }
-        let found = metric.result(Totals::new(&sums.concat(), &ends));
-        let expected = batch["result"].as_f64().unwrap();
-        assert_near(name, &[found], &[expected], tolerance);
+        let sums = sums.concat();
+        let totals = Totals::new(&sums, &ends);
+        let result = &batch["result"];
+        let expected: Vec<f64> = match result.as_array() {
+            Some(several) => several.iter().map(|one| one.as_f64().unwrap()).collect(),
+            None => vec![result.as_f64().unwrap()],
+        };
+        let outputs = tensors[1].shape().last().copied().unwrap_or(1);
+        assert_eq!(metric.count(outputs), expected.len(), "{name}");
+        let found: Vec<f64> = (0..expected.len())
+            .map(|place| metric.result_at(totals, place))
+            .collect();
+        assert_near(name, &found, &expected, tolerance);
+        let mean = expected.iter().sum::<f64>() / expected.len() as f64;
+        assert_near(name, &[metric.result(totals)], &[mean], tolerance);
     }
 }
 
@@ -212,14 +226,9 @@ fn an_evaluation_in_batches_is_that_of_the_whole() {
 }
 
 #[test]
-fn what_is_no_single_number_is_refused_with_advice() {
+fn what_a_metric_cannot_be_is_refused_with_advice() {
     let (mut model, x, y) = classifier(3, "sigmoid");
     for (metric, word) in [
-        (Metric::new(F1Score::new()), "`macro`"),
-        (
-            Metric::new(super::R2Score::new().class_aggregation(super::ClassAggregation::None)),
-            "uniform_average",
-        ),
         (Metric::new(super::Precision::new().top_k(4)), "top_k"),
         (Metric::new(super::Recall::new().class_id(3)), "class_id"),
         (Metric::new(AUC::new().num_thresholds(1)), "num_thresholds"),
@@ -239,8 +248,12 @@ fn what_is_no_single_number_is_refused_with_advice() {
     }
     for (bad, word) in [
         (
-            json!({ "type": "Precision", "thresholds": [0.1, 0.2] }),
-            "a metric for each threshold",
+            json!({ "type": "Precision", "thresholds": [] }),
+            "at least one number",
+        ),
+        (
+            json!({ "type": "Precision", "thresholds": [0.1, 1.2] }),
+            "numbers from 0 to 1, received 1.2",
         ),
         (json!({ "type": "Recall", "thresholds": 1.5 }), "thresholds"),
         (json!({ "type": "PrecisionAtRecall" }), "recall"),

@@ -3,7 +3,7 @@
 use danlu_graph::{DType, Dim, Graph, Shape, Tensor, Value};
 
 use super::Model;
-use super::forward::Calls;
+use super::forward::{Calls, check_count};
 use crate::layers::{BuildContext, Effects};
 use crate::optimizers::{Optimizer, layout};
 use crate::{Error, Result};
@@ -51,7 +51,12 @@ impl Model {
         optimizer: Option<&dyn Optimizer>,
     ) -> Result<()> {
         self.infer_shapes(examples)?;
-        self.initialize_parameters(optimizer)
+        self.initialize_parameters(optimizer)?;
+        let sizes = self.output_sizes();
+        if let Some(compiled) = &mut self.compiled {
+            compiled.prepare_running(&sizes);
+        }
+        Ok(())
     }
 
     /// Fails unless inputs whose examples have these shapes fit.
@@ -122,6 +127,8 @@ impl Model {
             let title = self.nodes[place].title();
             let first = !self.calls[..index].iter().any(|call| call.node == place);
             if first {
+                check_count(&self.nodes[place].layer.inputs(), &values)
+                    .map_err(|error| error.in_layer(&title))?;
                 let shapes: Vec<Shape> = values.iter().map(Value::shape).collect();
                 self.build_node(place, shapes)
                     .map_err(|error| error.in_layer(&title))?;

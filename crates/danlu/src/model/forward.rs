@@ -1,5 +1,7 @@
 //! The layers' operations in a graph.
 
+use std::ops::RangeInclusive;
+
 use danlu_graph::{DType, Graph, Shape, Value};
 
 use super::{Model, Source};
@@ -78,7 +80,7 @@ impl Model {
     }
 
     /// Makes all calls; gives the outputs.
-    pub(super) fn run_calls(&self, calls: &Calls<'_>, inputs: &[Value]) -> Result<Vec<Value>> {
+    pub(crate) fn run_calls(&self, calls: &Calls<'_>, inputs: &[Value]) -> Result<Vec<Value>> {
         let mut outputs: Vec<Vec<Value>> = Vec::with_capacity(self.calls.len());
         for index in 0..self.calls.len() {
             let values = self.call_inputs(index, inputs, &outputs);
@@ -93,6 +95,22 @@ impl Model {
         }
         let value = |source: &Source| value(source, inputs, &outputs);
         Ok(self.outputs.iter().map(value).collect())
+    }
+
+    /// What comes to a layer at its first call, as in predictions.
+    pub(crate) fn input_of(&self, layer: &str, graph: &Graph, inputs: &[Value]) -> Result<Value> {
+        let called = |index: &usize| self.nodes[self.calls[*index].node].name == layer;
+        let Some(last) = (0..self.calls.len()).find(called) else {
+            return Err(Error::unknown("layer", layer, self.layer_names()));
+        };
+        let effects = Effects::default();
+        let calls = Calls::new(graph, &effects);
+        let mut outputs: Vec<Vec<Value>> = Vec::with_capacity(last);
+        for index in 0..last {
+            let values = self.call_inputs(index, inputs, &outputs);
+            outputs.push(self.make_call(&calls, index, &values)?);
+        }
+        Ok(self.call_inputs(last, inputs, &outputs).swap_remove(0))
     }
 
     /// The inputs of a call, of the model's inputs and the outputs of the calls before it.
@@ -117,16 +135,31 @@ impl Model {
         let place = self.calls[index].node;
         let before = &self.calls[..index];
         let number = before.iter().filter(|call| call.node == place).count();
+        // A call of a call of a model that is called again has a number of its own.
+        let uses = self.calls.iter().filter(|call| call.node == place).count();
+        let number = calls.number * uses as u64 + number as u64;
+        let calls = Calls {
+            training: self.calls[index].training.unwrap_or(calls.training),
+            ..*calls
+        };
+        self.call_layer(&calls, place, number, inputs)
+    }
+
+    /// The results of a layer; `number` says which of its calls in a step this is.
+    pub(crate) fn call_layer(
+        &self,
+        calls: &Calls<'_>,
+        place: usize,
+        number: u64,
+        inputs: &[Value],
+    ) -> Result<Vec<Value>> {
         let node = &self.nodes[place];
         let path = match calls.path.is_empty() {
             true => node.name.clone(),
             false => format!("{}/{}", calls.path, node.name),
         };
-        // A call of a call of a model that is called again has a number of its own.
-        let uses = self.calls.iter().filter(|call| call.node == place).count();
-        let number = calls.number * uses as u64 + number as u64;
         let context = CallContext {
-            training: self.calls[index].training.unwrap_or(calls.training),
+            training: calls.training,
             trainable: calls.trainable && node.trainable,
             random: calls.random,
             number,
@@ -134,6 +167,7 @@ impl Model {
             ..CallContext::new(calls.graph, &path, &node.parameters, calls.effects)
         };
         let call = || {
+            check_count(&node.layer.inputs(), inputs)?;
             let outputs = node.layer.call_all(&context, inputs)?;
             if let Some(regularizer) = &node.activity_regularizer {
                 for output in &outputs {
@@ -154,4 +188,23 @@ fn value(source: &Source, inputs: &[Value], outputs: &[Vec<Value>]) -> Value {
         Source::Input(place) => inputs[place].clone(),
         Source::Call { call, output } => outputs[call][output].clone(),
     }
+}
+
+/// Fails unless a layer takes so many inputs.
+pub(super) fn check_count(takes: &RangeInclusive<usize>, inputs: &[Value]) -> Result<()> {
+    if takes.contains(&inputs.len()) {
+        return Ok(());
+    }
+    let expected = match (takes.start(), takes.end()) {
+        (1, 1) => "one".to_owned(),
+        (least, most) if least == most => least.to_string(),
+        (least, _) => format!("{least} at least"),
+    };
+    let shapes: Vec<String> = inputs
+        .iter()
+        .map(|value| value.shape().to_string())
+        .collect();
+    let received = format!("{}: {}", inputs.len(), shapes.join(" and "));
+    let advice = "a layer such as Add or Concatenate makes one of several";
+    Err(Error::mismatch("the inputs", expected, received, advice))
 }

@@ -186,6 +186,11 @@ fn layer_to_keras(node: &Node) -> Value {
     layer
 }
 
+/// A layer like this one, of its arguments alone.
+pub(super) fn copied(node: &Node) -> Result<LayerSpec> {
+    layer_from_keras(&layer_to_keras(node))
+}
+
 fn float32() -> Value {
     json!({
         "module": "keras",

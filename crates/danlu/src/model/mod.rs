@@ -9,11 +9,14 @@ mod keras;
 mod nested;
 mod operators;
 mod outputs;
+mod part;
 mod saving;
 mod sequential;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod trainable;
+mod transfer;
 mod weights;
 
 use danlu_graph::{Executor, Shape};
@@ -25,9 +28,11 @@ use crate::training::{Compiled, PlanCache};
 use crate::{Config, Error, Result};
 
 pub use described::GraphLayer;
+pub(crate) use forward::Calls;
 pub use functional::{IntoSymbols, SharedLayer, Symbol};
 pub use saving::LoadOptions;
 pub use sequential::Sequential;
+pub use transfer::{LoadReport, Mismatch};
 
 /// Where a layer's input comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -237,6 +242,12 @@ impl Model {
     pub fn layer(&self, name: &str) -> Option<&dyn Layer> {
         let node = self.nodes.iter().find(|node| node.name == name)?;
         Some(&*node.layer)
+    }
+
+    /// The place of a layer.
+    pub(crate) fn place(&self, name: &str) -> Result<usize> {
+        let place = self.nodes.iter().position(|node| node.name == name);
+        place.ok_or_else(|| Error::unknown("layer", name, self.layer_names()))
     }
 
     /// The layers with their names, in order.

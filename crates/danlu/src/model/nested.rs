@@ -1,5 +1,7 @@
 //! A model as a layer of another.
 
+use std::ops::RangeInclusive;
+
 use danlu_graph::{Shape, Tensor, Value};
 
 use super::Model;
@@ -63,6 +65,11 @@ impl Layer for Nested {
         self.model.run_calls(&calls, inputs)
     }
 
+    fn inputs(&self) -> RangeInclusive<usize> {
+        let count = self.model.input_names().len();
+        count..=count
+    }
+
     fn outputs(&self) -> usize {
         self.model.outputs.len()
     }
@@ -81,6 +88,10 @@ impl Layer for Nested {
 
     fn as_model(&self) -> Option<&Model> {
         Some(&self.model)
+    }
+
+    fn as_model_mut(&mut self) -> Option<&mut Model> {
+        Some(&mut self.model)
     }
 }
 

@@ -273,8 +273,16 @@ impl Model {
 
 impl Node {
     /// The places of the parameters in the order in which a file has them.
-    fn file_order(&self, layer: &LayerWeights) -> Vec<usize> {
+    pub(super) fn file_order(&self, layer: &LayerWeights) -> Vec<usize> {
+        let named = |(name, _): &(String, Tensor)| {
+            let mut parameters = self.parameters.iter();
+            parameters.position(|parameter| parameter.name == *name)
+        };
+        let by_name: Option<Vec<usize>> = layer.weights.iter().map(named).collect();
         let places = 0..self.parameters.len();
+        if let Some(order) = by_name.filter(|order| order.len() == places.len()) {
+            return order;
+        }
         let by_layer = layer
             .weights
             .iter()
@@ -295,7 +303,7 @@ fn is_shared(state: &str) -> bool {
 }
 
 /// An array of a file in the dtype in which it is kept here: backends of Keras' count in other integers.
-fn converted(value: Tensor, dtype: DType) -> Result<Tensor> {
+pub(super) fn converted(value: Tensor, dtype: DType) -> Result<Tensor> {
     let numbers = || value.to_f64().into_iter();
     Ok(match dtype {
         dtype if dtype == value.dtype() => value,
@@ -305,7 +313,7 @@ fn converted(value: Tensor, dtype: DType) -> Result<Tensor> {
     })
 }
 
-fn is_safetensors(path: &Path) -> bool {
+pub(super) fn is_safetensors(path: &Path) -> bool {
     path.extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("safetensors"))
 }

@@ -364,3 +364,179 @@ fn losses_and_data_that_do_not_fit_the_outputs_are_errors() {
     let error = model.predict(x(), PredictOptions::new()).unwrap_err();
     assert!(error.to_string().contains("predict_outputs"), "{error}");
 }
+
+/// Pictures to three kinds, and the way there in parts.
+fn classifier() -> Model {
+    let mut model = Sequential::from_layers([
+        Input::new([6, 6, 1]).into(),
+        Conv2D::new(2, [3, 3]).activation("relu").name("conv"),
+        BatchNormalization::new().name("norm"),
+        Flatten::new().name("flat"),
+        Dense::new(3).activation("softmax").name("head"),
+    ]);
+    model.build().unwrap();
+    model.into_model()
+}
+
+fn pictures() -> Tensor {
+    let pixel = |place: i32| ((place * 37) % 23) as f32 / 23.0;
+    Tensor::from_f32(&[4, 6, 6, 1], (0..144).map(pixel).collect()).unwrap()
+}
+
+#[test]
+fn parts_of_a_model_give_what_its_layers_give() {
+    let mut whole = classifier();
+    let expected = whole.predict(pictures(), PredictOptions::new()).unwrap();
+    let flat = whole
+        .activations("flat", pictures(), PredictOptions::new())
+        .unwrap();
+    assert_eq!(flat.shape(), [4, 32]);
+    let mut body = whole.part(&["flat"]).unwrap();
+    assert_eq!(body.layer_names(), ["input_layer", "conv", "norm", "flat"]);
+    let mut rest = whole.part_between(&["flat"], &["head"]).unwrap();
+    let flat = body.predict(pictures(), PredictOptions::new()).unwrap();
+    assert_eq!(
+        rest.predict(&flat, PredictOptions::new()).unwrap(),
+        expected
+    );
+    let both = whole.part(&["norm", "head"]).unwrap();
+    assert_eq!(both.output_names(), ["norm", "head"]);
+    // A graph's, with a model in it.
+    let golden = load("functional");
+    let (model, data) = model(&list(&golden, "cases")[0]);
+    let mut part = model
+        .part(&["chain"])
+        .err()
+        .map(|error| error.to_string())
+        .unwrap();
+    assert!(part.contains("called several times"), "{part}");
+    let mut inner = model.part(&["inner"]).unwrap();
+    assert_eq!(inner.output_names(), ["inner", "inner_1"]);
+    let found = inner.predict_outputs(&data, PredictOptions::new()).unwrap();
+    assert_eq!(found[1].shape(), [5, 3]);
+    part = model
+        .part_between(&["total"], &["both"])
+        .unwrap_err()
+        .to_string();
+    assert!(part.contains("layer a (InputLayer)"), "{part}");
+    assert!(
+        model
+            .part(&["totl"])
+            .unwrap_err()
+            .to_string()
+            .contains("did you mean `total`")
+    );
+}
+
+#[test]
+fn frozen_layers_cost_nothing_and_keep_their_statistics() {
+    let mut model = classifier();
+    model.set_all_trainable(false);
+    model.set_trainable("head", true).unwrap();
+    model
+        .compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+        .unwrap();
+    let before = model.named_weights().unwrap();
+    let y = Tensor::from_i32(&[4], vec![0, 1, 2, 0]).unwrap();
+    model.train_on_batch(&pictures(), &y, None).unwrap();
+    for ((name, old), (_, new)) in before.iter().zip(model.named_weights().unwrap()) {
+        assert_eq!(*old == new, !name.starts_with("head/"), "{name}");
+    }
+    let states = model.optimizer_state().unwrap();
+    assert_eq!(states.len(), 2 + 4);
+    let text = model.graph_text(true).unwrap();
+    assert!(!text.contains("conv2d_weight_gradient"), "{text}");
+    assert!(
+        model
+            .set_trainable("haed", true)
+            .unwrap_err()
+            .to_string()
+            .contains("did you mean `head`")
+    );
+    // Of a model within a model.
+    let x = Symbol::input(Input::new([6, 6, 1]));
+    let mut base = classifier();
+    base.set_name("base");
+    let mut outer = Model::new(&x, SharedLayer::new(base).apply(&x)).unwrap();
+    outer.build().unwrap();
+    let all = outer.count_trainable_parameters();
+    outer.set_trainable("base/conv", false).unwrap();
+    assert_eq!(all - outer.count_trainable_parameters(), 20);
+    assert!(!outer.is_trainable("base/conv").unwrap() && outer.is_trainable("base/head").unwrap());
+    assert_eq!(
+        outer.layer_weights("base/conv").unwrap()[0].shape(),
+        [3, 3, 1, 2]
+    );
+    assert!(
+        outer
+            .layer_weights("base/conv/x")
+            .unwrap_err()
+            .to_string()
+            .contains("a layer of a model")
+    );
+}
+
+#[test]
+fn weights_of_another_model_are_taken_as_far_as_they_fit() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = classifier();
+    let head = Dense::new(5).activation("softmax").name("head");
+    let build = |head: LayerSpec, conv: &str| {
+        let mut model = Sequential::from_layers([
+            Input::new([6, 6, 1]).into(),
+            Conv2D::new(2, [3, 3]).activation("relu").name(conv),
+            BatchNormalization::new().name("norm"),
+            Flatten::new().into(),
+            head,
+        ]);
+        model.set_seed(7);
+        model.build().unwrap();
+        model.into_model()
+    };
+    let kernel = old.weight("conv/kernel").unwrap();
+    for extension in ["keras", "h5", "safetensors"] {
+        let path = folder.path().join(format!("old.{extension}"));
+        old.save(&path).unwrap();
+        let mut new = build(Dense::new(5).name("head"), "conv");
+        let report = new.load_weights_by_name(&path).unwrap();
+        assert_eq!(report.loaded, ["conv", "norm"], "{extension}");
+        assert_eq!(report.mismatched[0].layer, "head");
+        assert_eq!(new.weight("conv/kernel").unwrap(), kernel, "{extension}");
+        let mut new = build(Dense::new(3).name("other"), "first");
+        let report = new.load_weights_by_name(&path).unwrap();
+        assert_eq!(
+            (report.loaded.as_slice(), report.missing.as_slice()),
+            (
+                &["norm".to_owned()][..],
+                &["first".to_owned(), "other".to_owned()][..]
+            )
+        );
+        assert_eq!(report.unused.len(), 2);
+        if extension == "safetensors" {
+            assert!(
+                new.load_weights_by_order(&path)
+                    .unwrap_err()
+                    .to_string()
+                    .contains("no order")
+            );
+            continue;
+        }
+        let report = new.load_weights_by_order(&path).unwrap();
+        assert_eq!(report.loaded, ["first", "norm", "other"]);
+        assert_eq!(new.weight("first/kernel").unwrap(), kernel);
+    }
+    let mut new = build(head, "first");
+    assert!(
+        new.copy_weights_from(&old)
+            .unwrap()
+            .to_string()
+            .contains("of other shapes")
+    );
+    let mut stranger = Sequential::from_layers([Input::new([2]).into(), Dense::new(1).name("x")]);
+    stranger.build().unwrap();
+    let error = stranger.copy_weights_from(&old).unwrap_err().to_string();
+    assert!(
+        error.contains("weights for one of its layers at least"),
+        "{error}"
+    );
+}

@@ -3,6 +3,7 @@
 use danlu_graph::{DType, Tensor};
 
 use super::{Model, Node};
+use crate::layers::Parameter;
 use crate::{Error, Result};
 
 impl Model {
@@ -17,13 +18,15 @@ impl Model {
         trainable.map(Node::count_trainable).sum()
     }
 
-    /// Copies of a layer's parameters, in Keras' order (a Dense: kernel, bias).
+    /// Copies of a layer's parameters, in Keras' order (a Dense: kernel, bias); `encoder/dense` is a layer of a model that is a
+    /// layer.
     ///
     /// # Errors
     /// There is no such layer, or the model is not built.
     pub fn layer_weights(&self, layer: &str) -> Result<Vec<Tensor>> {
-        let node = self.node(layer)?;
-        self.read(node)
+        let parameters = self.parameters_of(layer)?;
+        let names: Vec<String> = parameters.into_iter().map(|(name, _)| name).collect();
+        self.read(&names)
     }
 
     /// Sets a layer's parameters, in Keras' order.
@@ -31,14 +34,64 @@ impl Model {
     /// # Errors
     /// There is no such layer, the model is not built, or the tensors have other shapes or dtypes; then nothing changes.
     pub fn set_layer_weights(&mut self, layer: &str, weights: &[Tensor]) -> Result<()> {
-        let node = self.node(layer)?;
-        let names: Vec<String> = node.states().map(|(name, _)| name).collect();
-        check(
-            &node.title(),
-            node.states().map(|(_, p)| (p.dtype, p.shape.clone())),
-            weights,
-        )?;
+        let parameters = self.parameters_of(layer)?;
+        let expected = parameters.iter().map(|(_, p)| (p.dtype, p.shape.clone()));
+        check(&format!("the weights of layer {layer}"), expected, weights)?;
+        let names: Vec<String> = parameters.into_iter().map(|(name, _)| name).collect();
         self.write(&names, weights)
+    }
+
+    /// A copy of one parameter, such as `dense/kernel`.
+    ///
+    /// # Errors
+    /// There is none of this name, or the model is not built.
+    pub fn weight(&self, name: &str) -> Result<Tensor> {
+        self.find_weight(name)?;
+        let mut found = self.read(&[name.to_owned()])?;
+        found
+            .pop()
+            .ok_or_else(|| Error::unknown("weight", name, []))
+    }
+
+    /// Sets one parameter, such as `dense/kernel`.
+    ///
+    /// # Errors
+    /// There is none of this name, the model is not built, or the tensor has another shape or dtype; then nothing changes.
+    pub fn set_weight(&mut self, name: &str, weight: &Tensor) -> Result<()> {
+        let parameter = self.find_weight(name)?;
+        let expected = [(parameter.dtype, parameter.shape.clone())];
+        check(
+            &format!("weight {name}"),
+            expected.into_iter(),
+            std::slice::from_ref(weight),
+        )?;
+        self.write(&[name.to_owned()], std::slice::from_ref(weight))
+    }
+
+    pub(crate) fn find_weight(&self, name: &str) -> Result<&Parameter> {
+        let all = || self.nodes.iter().flat_map(Node::states);
+        let found = all().find(|(own, _)| own == name);
+        found.map(|(_, parameter)| parameter).ok_or_else(|| {
+            let names: Vec<String> = all().map(|(own, _)| own).collect();
+            Error::unknown(
+                "weight of this model",
+                name,
+                names.iter().map(String::as_str),
+            )
+        })
+    }
+
+    /// A layer's parameters with their names in the executor.
+    fn parameters_of(&self, layer: &str) -> Result<Vec<(String, &Parameter)>> {
+        let (node, rest) = self.find_node(layer)?;
+        let within = match rest {
+            Some(_) => format!("{layer}/"),
+            None => String::new(),
+        };
+        let states = node.states();
+        Ok(states
+            .filter(|(name, _)| name.starts_with(&within))
+            .collect())
     }
 
     /// Copies of all parameters with their names, such as `dense/kernel`, in order.
@@ -48,8 +101,9 @@ impl Model {
     pub fn named_weights(&self) -> Result<Vec<(String, Tensor)>> {
         let mut weights = Vec::new();
         for node in &self.nodes {
-            let names = node.states().map(|(name, _)| name);
-            weights.extend(names.zip(self.read(node)?));
+            let names: Vec<String> = node.states().map(|(name, _)| name).collect();
+            let values = self.read(&names)?;
+            weights.extend(names.into_iter().zip(values));
         }
         Ok(weights)
     }
@@ -109,21 +163,13 @@ impl Model {
         self.set_weights(&ordered)
     }
 
-    fn node(&self, name: &str) -> Result<&Node> {
-        self.nodes
-            .iter()
-            .find(|node| node.name == name)
-            .ok_or_else(|| Error::unknown("layer", name, self.layer_names()))
-    }
-
-    fn read(&self, node: &Node) -> Result<Vec<Tensor>> {
+    fn read(&self, names: &[String]) -> Result<Vec<Tensor>> {
         self.require_built("weights")?;
         let Some(executor) = &self.executor else {
             return Ok(Vec::new());
         };
-        node.states()
-            .map(|(name, _)| Ok(executor.read_state(&name)?))
-            .collect()
+        let read = |name: &String| Ok(executor.read_state(name)?);
+        names.iter().map(read).collect()
     }
 
     fn write(&mut self, names: &[String], weights: &[Tensor]) -> Result<()> {

@@ -1,6 +1,6 @@
 //! FTRL.
 
-use danlu_graph::DType;
+use danlu_graph::{DType, Value};
 
 use super::options::{own_arguments, shared_arguments};
 use super::{LearningRate, Optimizer, Options, Parameter, Slot, Step, Trained, Update, check_rate};
@@ -108,13 +108,23 @@ impl Optimizer for Ftrl {
     fn update(&self, _: &Step, parameter: &Parameter) -> Result<Update> {
         let (value, gradient) = (&parameter.value, &parameter.gradient);
         let (rate, graph) = (&parameter.learning_rate, value.graph());
-        let power = graph.scalar(-self.learning_rate_power, DType::F32)?;
+        let power = |x: &Value| -> Result<Value> {
+            // The usual power is a root, which costs a tenth of it.
+            match self.learning_rate_power == -0.5 {
+                true => Ok(x.sqrt()?),
+                false => Ok(x.power(&graph.scalar(-self.learning_rate_power, DType::F32)?)?),
+            }
+        };
         let old = &parameter.slots[0];
         let accumulator = old.add(&gradient.square()?)?;
-        let (old, new) = (old.power(&power)?, accumulator.power(&power)?);
+        let (old, new) = (power(old)?, power(&accumulator)?);
         let shrinkage = 2.0 * self.l2_shrinkage_regularization_strength;
-        let drawn = gradient.add(&value.multiply_scalar(shrinkage)?)?;
-        let held = new.subtract(&old)?.divide(rate)?.multiply(value)?;
+        let drawn = match shrinkage == 0.0 {
+            true => gradient.clone(),
+            false => gradient.add(&value.multiply_scalar(shrinkage)?)?,
+        };
+        let inverse = rate.reciprocal()?;
+        let held = new.subtract(&old)?.multiply(&inverse)?.multiply(value)?;
         let linear = parameter.slots[1].add(&drawn.subtract(&held)?)?;
         // 2 (l2 + beta / (2 lr)).
         let beta = graph
@@ -123,11 +133,17 @@ impl Optimizer for Ftrl {
         let l2 = beta
             .add_scalar(self.l2_regularization_strength)?
             .multiply_scalar(2.0)?;
-        let quadratic = new.divide(rate)?.add(&l2)?;
+        let quadratic = new.multiply(&inverse)?.add(&l2)?;
         let l1 = self.l1_regularization_strength;
-        let clipped = linear.maximum_scalar(-l1)?.minimum_scalar(l1)?;
+        let beyond = match l1 == 0.0 {
+            true => linear.negate()?,
+            false => {
+                let clipped = linear.maximum_scalar(-l1)?.minimum_scalar(l1)?;
+                clipped.subtract(&linear)?
+            }
+        };
         Ok(Update {
-            value: clipped.subtract(&linear)?.divide(&quadratic)?,
+            value: beyond.divide(&quadratic)?,
             slots: vec![accumulator, linear],
         })
     }

@@ -84,8 +84,9 @@ impl Optimizer for Lamb {
         let t = local_step(step)?;
         let momentum = approach(&parameter.slots[0], gradient, self.beta_1)?;
         let velocity = approach(&parameter.slots[1], &gradient.square()?, self.beta_2)?;
-        let mean = momentum.divide(&one_minus_power(self.beta_1, &t)?)?;
-        let square = velocity.divide(&one_minus_power(self.beta_2, &t)?)?;
+        let inverse = |beta: f64| -> Result<Value> { Ok(one_minus_power(beta, &t)?.reciprocal()?) };
+        let mean = momentum.multiply(&inverse(self.beta_1)?)?;
+        let square = velocity.multiply(&inverse(self.beta_2)?)?;
         let direction = mean.divide(&square.sqrt()?.add_scalar(self.epsilon)?)?;
         let norm = |x: &Value| -> Result<Value> { Ok(x.square()?.sum_all()?.sqrt()?) };
         let (own, wanted) = (norm(value)?, norm(&direction)?);

@@ -2,7 +2,9 @@
 
 use danlu_graph::Value;
 
-use super::options::{check_texts, optional, own_arguments, shared_arguments, take_texts};
+use super::options::{
+    check_patterns, found, optional, own_arguments, shared_arguments, take_texts,
+};
 use super::{
     LearningRate, Optimizer, Options, Parameter, Slot, Step, Trained, Update, adam, check_decay,
     check_finite, check_rate,
@@ -67,7 +69,7 @@ own_arguments!(Muon {
     adam_beta_2: f64,
     /// `epsilon` of AdamW. Default 1e-7.
     epsilon: f64,
-    /// Texts; parameters in whose name (`dense/kernel`) one of them stands take AdamW's step. Default none.
+    /// Regular expressions; parameters in whose name (`dense/kernel`) one of them is found take AdamW's step. Default none.
     exclude_layers: Vec<String>,
     /// The polynomial's first coefficient. Default 3.4445.
     muon_a: f64,
@@ -210,7 +212,7 @@ impl Optimizer for Muon {
         check_finite("Muon", "muon_c", self.muon_c)?;
         check_rate("Muon", "adam_lr_ratio", self.adam_lr_ratio)?;
         check_decay("Muon", "momentum", self.momentum)?;
-        check_texts("Muon", "exclude_layers", &self.exclude_layers)?;
+        check_patterns("Muon", "exclude_layers", &self.exclude_layers)?;
         if self.ns_steps == 0 {
             let expected = "a whole number of at least 1";
             return Err(Error::argument("Muon", "ns_steps", expected, 0));
@@ -229,10 +231,7 @@ impl Muon {
         let name = &parameter.name;
         parameter.shape.len() != 2
             || (self.exclude_embeddings && name.to_lowercase().contains("embedding"))
-            || self
-                .exclude_layers
-                .iter()
-                .any(|text| name.contains(text.as_str()))
+            || found(&self.exclude_layers, name)
     }
 
     /// A matrix with nearly the same singular vectors, whose singular values are near 1. The products are made of the

@@ -97,11 +97,13 @@ impl Optimizer for Nadam {
         let product_next = product.multiply(&next)?;
         let momentum = approach(&parameter.slots[0], gradient, self.beta_1)?;
         let velocity = approach(&parameter.slots[1], &gradient.square()?, self.beta_2)?;
-        let ahead = momentum.multiply(&next)?;
-        let ahead = ahead.divide(&from_number(1.0, &product_next)?)?;
-        let present = gradient.multiply(&from_number(1.0, &now)?)?;
-        let present = present.divide(&from_number(1.0, product)?)?;
-        let corrected = velocity.divide(&one_minus_power(self.beta_2, &t)?)?;
+        // Keras divides every element by what is one number for all; here that number is divided, once.
+        let ahead = next.divide(&from_number(1.0, &product_next)?)?;
+        let ahead = momentum.multiply(&ahead)?;
+        let present = from_number(1.0, &now)?.divide(&from_number(1.0, product)?)?;
+        let present = gradient.multiply(&present)?;
+        let correction = one_minus_power(self.beta_2, &t)?.reciprocal()?;
+        let corrected = velocity.multiply(&correction)?;
         let divisor = corrected.sqrt()?.add_scalar(self.epsilon)?;
         let change = ahead.add(&present)?.multiply(&parameter.learning_rate)?;
         Ok(Update {

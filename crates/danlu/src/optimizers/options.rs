@@ -1,5 +1,6 @@
 //! What every optimizer takes: Keras' arguments that all its optimizers share, and two of our own.
 
+use regex_lite::Regex;
 use serde_json::{Value, json};
 
 use super::{Clipping, LearningRate, check_decay, check_rate};
@@ -14,8 +15,9 @@ pub struct Options {
     pub name: Option<String>,
     /// `w -= w weight_decay learning_rate` before each update, after clipping.
     pub weight_decay: Option<f64>,
-    /// Texts; a parameter in whose name (such as `dense/bias`) one of them stands does not decay. Keras has a method of this
-    /// name, which it does not save.
+    /// Regular expressions; a parameter in whose name one of them is found does not decay. It is looked for in the parameter's
+    /// own name (`bias`), as Keras does with Python's `re.search`, and in that with its layer's (`dense/bias`). Keras has a
+    /// method of this name, which it does not save.
     pub exclude_from_weight_decay: Vec<String>,
     /// How gradients are cut.
     pub clipping: Clipping,
@@ -105,7 +107,7 @@ impl Options {
         if let Some(decay) = self.weight_decay {
             check_rate(owner, "weight_decay", decay)?;
         }
-        check_texts(
+        check_patterns(
             owner,
             "exclude_from_weight_decay",
             &self.exclude_from_weight_decay,
@@ -144,8 +146,9 @@ impl Options {
 
     /// Whether the parameter of this name, such as `dense/kernel`, decays where there is a decay.
     pub(crate) fn decays(&self, name: &str) -> bool {
-        let mut texts = self.exclude_from_weight_decay.iter();
-        !texts.any(|text| name.contains(text.as_str()))
+        let own = name.rsplit_once('/').map_or(name, |(_, own)| own);
+        let patterns = &self.exclude_from_weight_decay;
+        !(found(patterns, own) || found(patterns, name))
     }
 
     /// What a parameter's learning rate is multiplied by: its own number, or its layer's.
@@ -227,26 +230,25 @@ pub(super) fn take_texts(arguments: &mut Arguments, argument: &str) -> Result<Op
     texts.map(Some)
 }
 
-/// Fails unless the texts can be looked for as they are: Keras takes them as regular expressions.
-pub(super) fn check_texts(owner: &str, argument: &str, texts: &[String]) -> Result<()> {
-    let plain = |text: &&String| {
-        text.is_empty()
-            || text
-                .chars()
-                .any(|letter| "\\^$.|?*+()[]{}".contains(letter))
-    };
-    match texts.iter().find(plain) {
-        Some(text) => {
-            let expected = "parts of names (no regular expressions, not empty)";
-            Err(Error::argument(
-                owner,
-                argument,
-                expected,
-                format!("`{text}`"),
-            ))
-        }
-        None => Ok(()),
+/// Whether one of these expressions is found in a name. One that is none, which [`check_patterns`] refuses, is never found.
+pub(super) fn found(patterns: &[String], name: &str) -> bool {
+    let found = |pattern: &String| Regex::new(pattern).is_ok_and(|known| known.is_match(name));
+    patterns.iter().any(found)
+}
+
+/// Fails unless the texts are regular expressions.
+pub(super) fn check_patterns(owner: &str, argument: &str, patterns: &[String]) -> Result<()> {
+    for pattern in patterns {
+        let why = match Regex::new(pattern) {
+            Ok(_) if !pattern.is_empty() => continue,
+            Ok(_) => "it is found in every name".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let expected = "regular expressions such as `bias` or `^gamma$`, without look-around and back-references";
+        let received = format!("`{pattern}`: {why}");
+        return Err(Error::argument(owner, argument, expected, received));
     }
+    Ok(())
 }
 
 fn take_clipping(arguments: &mut Arguments, default: Clipping) -> Result<Clipping> {
@@ -295,7 +297,8 @@ macro_rules! shared_arguments {
                 self
             }
 
-            /// Parameters in whose name (such as `dense/bias`) one of these texts stands do not decay.
+            /// Parameters in whose name (`bias`, or with the layer's `dense/bias`) one of these regular expressions is found do
+            /// not decay.
             #[must_use]
             pub fn exclude_from_weight_decay<T: Into<String>>(
                 mut self,

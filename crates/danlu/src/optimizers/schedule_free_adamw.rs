@@ -100,7 +100,8 @@ impl Optimizer for ScheduleFreeAdamW {
         }
         let old = &parameter.slots[0];
         let velocity = approach(&parameter.slots[1], &gradient.square()?, self.beta_2)?;
-        let corrected = velocity.divide(&one_minus_power(self.beta_2, &t)?)?;
+        let correction = one_minus_power(self.beta_2, &t)?.reciprocal()?;
+        let corrected = velocity.multiply(&correction)?;
         let divisor = corrected.sqrt()?.add_scalar(self.epsilon)?;
         let place = old.subtract(&gradient.multiply(&rate)?.divide(&divisor)?)?;
         // In f32, so that both shares are 1 together.

@@ -6,6 +6,7 @@ use danlu_graph::tensor::element_count;
 use danlu_graph::{Profile, Tensor};
 
 use crate::losses::LossFunction;
+use crate::model::{Call, Source};
 use crate::optimizers::LearningRate;
 use crate::{Error, Model, Result};
 
@@ -44,10 +45,16 @@ impl Model {
         };
         let names = self.input_names().into_iter();
         let shapes = self.input_shapes().unwrap_or_default();
-        let features = names.zip(shapes);
-        let features = features.map(|(name, shape)| random(name, examples, &shape));
+        let mut features = Vec::new();
+        for (place, (name, shape)) in names.zip(shapes).enumerate() {
+            let numbers = random(name, examples, &shape)?;
+            features.push(match self.index_limit(place) {
+                Some(limit) => indices(&numbers, limit)?,
+                None => numbers,
+            });
+        }
         let mut batch = Batch {
-            features: features.collect::<Result<_>>()?,
+            features,
             ..Batch::default()
         };
         let mut learning_rate = None;
@@ -76,6 +83,24 @@ impl Model {
             learning_rate,
             weights,
         })
+    }
+
+    /// The number that an input is whole numbers below, where it goes to such a layer as it is.
+    fn index_limit(&self, input: usize) -> Option<usize> {
+        let own = |source: &Source| match *source {
+            Source::Input(place) => place == input,
+            Source::Call { call, .. } => {
+                let call = &self.calls[call];
+                let is_input = self.nodes[call.node].layer.input_shape().is_some();
+                is_input && call.inputs == [Source::Input(input)]
+            }
+        };
+        let reading = self
+            .calls
+            .iter()
+            .filter(|call: &&Call| call.inputs.iter().all(own));
+        let limits = reading.filter_map(|call| self.nodes[call.node].layer.index_limit());
+        limits.min()
     }
 
     /// The outputs' targets.
@@ -165,6 +190,16 @@ impl Drop for Benchmark<'_> {
     }
 }
 
+/// Whole numbers from 0 up to, without, the limit from numbers up to 1.
+fn indices(numbers: &Tensor, limit: usize) -> Result<Tensor> {
+    let values = numbers.as_f32().unwrap_or_default().iter();
+    let index = |&number: &f32| ((number * limit as f32) as usize).min(limit.max(1) - 1) as f32;
+    Ok(Tensor::from_f32(
+        numbers.shape(),
+        values.map(index).collect(),
+    )?)
+}
+
 /// Numbers from 0 up to, without, 1: the same for the same name and shape.
 fn random(name: &str, examples: usize, example: &[usize]) -> Result<Tensor> {
     let mut shape = vec![examples];
@@ -220,6 +255,23 @@ mod tests {
             }
             assert_eq!(model.layer_weights("dense").unwrap(), before, "{loss}");
             assert!((model.learning_rate().unwrap() - 0.001).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn an_embedding_reads_rows_everywhere() {
+        for limit in [1, 7, 1000] {
+            let layers = [Input::new([16]).into(), Embedding::new(limit, 2).into()];
+            let mut model: Model = Sequential::from_layers(layers).into();
+            let mut benchmark = model.benchmark(64, false).unwrap();
+            benchmark.run().unwrap();
+            let rows = benchmark.batch.features[0].to_f64();
+            let whole = |row: &f64| row.fract() == 0.0 && (0.0..limit as f64).contains(row);
+            assert!(rows.iter().all(whole), "{limit}");
+            let mut seen: Vec<usize> = rows.iter().map(|&row| row as usize).collect();
+            seen.sort_unstable();
+            seen.dedup();
+            assert!(seen.len() >= limit.min(500), "{limit}: {}", seen.len());
         }
     }
 

@@ -30,10 +30,19 @@ pub(crate) struct Compiled {
 }
 
 impl Compiled {
-    /// `loss`, then what is reported of the outputs.
-    pub fn names(&self) -> Vec<String> {
-        let entries = self.entries.iter().map(|entry| entry.name.clone());
-        std::iter::once("loss".to_owned()).chain(entries).collect()
+    /// `loss`, then what is reported of the outputs; of a metric that is several numbers, each.
+    pub fn names(&self) -> &[String] {
+        self.running.names()
+    }
+
+    /// Makes room for the running values: how many there are may depend on the sizes of the outputs' last axes.
+    pub fn prepare_running(&mut self, sizes: &[usize]) {
+        let count = |entry: &Entry| match self.metric(entry) {
+            Some(metric) => metric.count(sizes.get(entry.output).copied().unwrap_or(1)),
+            None => 1,
+        };
+        let entries = self.entries.iter();
+        self.running = Running::new(entries.map(|entry| (entry.name.as_str(), count(entry))));
     }
 
     /// The metric that an entry reports, if it is one.
@@ -167,7 +176,9 @@ impl Model {
             has_state: false,
             running: Running::default(),
         };
-        let names = compiled.names();
+        let names: Vec<&str> = std::iter::once("loss")
+            .chain(compiled.entries.iter().map(|entry| entry.name.as_str()))
+            .collect();
         if let Some(name) = (1..names.len()).find(|&place| names[..place].contains(&names[place])) {
             return Err(Error::argument(
                 "compile",
@@ -176,10 +187,10 @@ impl Model {
                 format!("two named `{}`", names[name]),
             ));
         }
-        compiled.running = Running::new(names);
         if let Some(examples) = self.input_shapes().filter(|_| !self.built) {
             self.build_beside(&examples, Some(&*compiled.optimizer))?;
         }
+        compiled.prepare_running(&self.output_sizes());
         self.plans.clear(self.executor.as_deref_mut());
         self.remove_optimizer_state();
         self.compiled = Some(compiled);
@@ -250,12 +261,20 @@ impl Model {
         objectives.find_map(|objective| objective.loss.as_ref())
     }
 
-    /// `loss` and the names of the metrics, where the model is compiled.
+    /// `loss` and the names of the metrics, where the model is compiled. A metric that is several numbers has a name for each
+    /// once the model is built: `f1_score[0]`.
     pub fn metric_names(&self) -> Vec<String> {
-        self.compiled
-            .as_ref()
-            .map(Compiled::names)
-            .unwrap_or_default()
+        match &self.compiled {
+            Some(compiled) => compiled.names().to_vec(),
+            None => Vec::new(),
+        }
+    }
+
+    /// The sizes of the outputs' last axes, as far as they are known.
+    pub(crate) fn output_sizes(&self) -> Vec<usize> {
+        let shapes = self.output_shapes().unwrap_or_default();
+        let last = |shape: &Vec<usize>| shape.last().copied().unwrap_or(1);
+        shapes.iter().map(last).collect()
     }
 
     /// The optimizer's state with its names, in Keras' order: iteration (i64), learning rate where it is a number, then

@@ -3,7 +3,7 @@
 use danlu_graph::Tensor;
 use serde_json::Value;
 
-use crate::metrics::Direction;
+use crate::metrics::{Direction, is_key_of};
 use crate::{Arguments, Error, Model, Result};
 
 use super::Compiled;
@@ -173,12 +173,13 @@ impl EarlyStopping {
             let validated = names.iter().map(|name| format!("val_{name}"));
             let all: Vec<String> = match validation {
                 true => names.iter().cloned().chain(validated).collect(),
-                false => names.clone(),
+                false => names.to_vec(),
             };
             let all = all.iter().map(String::as_str);
             return Err(Error::unknown("metric to monitor", &self.monitor, all));
         }
-        let own = compiled.entries.iter().find(|entry| entry.name == name);
+        let mut entries = compiled.entries.iter();
+        let own = entries.find(|entry| is_key_of(name, &entry.name));
         let own = own.and_then(|entry| compiled.metric(entry));
         let direction = match (self.mode, own) {
             (MonitorMode::Min, _) => Some(Direction::Down),

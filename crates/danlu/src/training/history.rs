@@ -2,6 +2,8 @@
 
 use std::ops::Index;
 
+use crate::metrics::is_key_of;
+
 use super::{EarlyStopped, Logs};
 
 /// Loss and metrics of every epoch of a `fit`.
@@ -29,6 +31,20 @@ impl History {
         self.get(name)?.last().copied()
     }
 
+    /// The numbers of a metric in each epoch that has them, as Keras' history holds them: one, or, of a metric that is several
+    /// numbers (`f1_score[0]`, `f1_score[1]`, ...), all of them.
+    pub fn list(&self, name: &str) -> Vec<Vec<f64>> {
+        let own = self.metrics.iter().filter(|(key, _)| is_key_of(key, name));
+        let columns: Vec<&[f64]> = own.map(|(_, values)| values.as_slice()).collect();
+        let epochs = columns.first().map_or(0, |column| column.len());
+        (0..epochs)
+            .map(|epoch| {
+                let numbers = columns.iter().filter_map(|column| column.get(epoch));
+                numbers.copied().collect()
+            })
+            .collect()
+    }
+
     pub(super) fn push(&mut self, epoch: usize, logs: Logs<'_>) {
         self.epochs.push(epoch);
         for (name, value) in logs.iter() {
@@ -49,6 +65,12 @@ impl Results {
     pub fn get(&self, name: &str) -> Option<f64> {
         let (_, value) = self.0.iter().find(|(own, _)| own == name)?;
         Some(*value)
+    }
+
+    /// The numbers of a metric: one, or, of a metric that is several numbers (`f1_score[0]`, `f1_score[1]`, ...), all of them.
+    pub fn list(&self, name: &str) -> Vec<f64> {
+        let own = self.iter().filter(|(key, _)| is_key_of(key, name));
+        own.map(|(_, value)| value).collect()
     }
 
     /// The loss.

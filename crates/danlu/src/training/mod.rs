@@ -1,8 +1,10 @@
 //! Compile, fit, evaluate, predict: a step is one program, kept as a plan for each batch size.
 
+mod adapt;
 mod arrangement;
 mod benchmark;
 mod compile;
+mod custom;
 mod data;
 mod early_stopping;
 mod evaluate;
@@ -24,6 +26,7 @@ mod step;
 
 pub use benchmark::Benchmark;
 pub(crate) use compile::Compiled;
+pub use custom::{CustomStep, StepBuilder, StepInput};
 pub use data::{Data, IntoData};
 pub use early_stopping::{EarlyStopped, EarlyStopping, MonitorMode};
 pub use history::{History, Results};

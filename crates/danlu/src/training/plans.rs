@@ -32,6 +32,7 @@ pub(super) enum Total {
 pub(crate) struct PlanCache {
     plans: Vec<Plan>,
     clock: u64,
+    generation: u64,
 }
 
 impl PlanCache {
@@ -43,6 +44,12 @@ impl PlanCache {
             }
         }
         self.plans.clear();
+        self.generation += 1;
+    }
+
+    /// How often everything was released.
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Plan> {

@@ -264,6 +264,12 @@ impl Model {
         };
         let raw = gradients(&loss, &with_respect_to)?;
         let mut updates = optimizers::updates(&**optimizer, graph, &trained, &values, &raw)?;
+        self.constrain(graph, &mut updates)?;
+        Ok(updates)
+    }
+
+    /// Brings new values of parameters to what their constraints allow.
+    pub(super) fn constrain(&self, graph: &Graph, updates: &mut [(String, Value)]) -> Result<()> {
         // As in Keras, after all that the optimizer does.
         for (name, declared) in self.trained_parameters() {
             let Some(constraint) = &declared.constraint else {
@@ -273,7 +279,7 @@ impl Model {
                 *value = graph.scope(&name, || constraint.apply(value))?;
             }
         }
-        Ok(updates)
+        Ok(())
     }
 
     pub(super) fn require_compiled(&self, action: &'static str) -> Result<&super::Compiled> {

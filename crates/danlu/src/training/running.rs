@@ -4,11 +4,11 @@ use danlu_graph::Tensor;
 
 use super::Logs;
 use super::plans::Total;
-use crate::metrics::{Metric, Totals};
+use crate::metrics::{Metric, Totals, keys};
 
 /// Loss and metrics over the steps of a pass.
 #[derive(Debug, Default)]
-pub(super) struct Running {
+pub(crate) struct Running {
     names: Vec<String>,
     loss: f64,
     examples: f64,
@@ -21,19 +21,32 @@ pub(super) struct Running {
 struct Sums {
     numbers: Vec<f64>,
     ends: Vec<usize>,
+    /// Where the metric's numbers stand among the values: from here up to, without, there.
+    places: (usize, usize),
 }
 
 impl Running {
-    /// `names` are the loss's and the metrics'.
-    pub fn new(names: Vec<String>) -> Running {
-        let count = names.len();
-        Running {
-            names,
-            loss: 0.0,
-            examples: 0.0,
-            metrics: vec![Sums::default(); count.saturating_sub(1)],
-            values: vec![0.0; count],
+    /// Of a loss and what else is reported, each with the number of its numbers.
+    pub fn new<'a>(entries: impl Iterator<Item = (&'a str, usize)>) -> Running {
+        let mut running = Running {
+            names: vec!["loss".to_owned()],
+            ..Running::default()
+        };
+        for (name, count) in entries {
+            let first = running.names.len();
+            running.names.extend(keys(name, count));
+            running.metrics.push(Sums {
+                places: (first, running.names.len()),
+                ..Sums::default()
+            });
         }
+        running.values = vec![0.0; running.names.len()];
+        running
+    }
+
+    /// `loss`, then the metrics' names.
+    pub fn names(&self) -> &[String] {
+        &self.names
     }
 
     /// Begins anew.
@@ -63,7 +76,7 @@ impl Running {
             sums.numbers = vec![0.0];
         }
         sums.numbers[0] += loss * examples;
-        self.values[place + 1] = match self.examples {
+        self.values[sums.places.0] = match self.examples {
             0.0 => 0.0,
             all => sums.numbers[0] / all,
         };
@@ -101,7 +114,11 @@ impl Running {
             }
             start = end;
         }
-        self.values[place + 1] = metric.result(Totals::new(&sums.numbers, &sums.ends));
+        let totals = Totals::new(&sums.numbers, &sums.ends);
+        let (first, end) = sums.places;
+        for (place, value) in self.values[first..end].iter_mut().enumerate() {
+            *value = metric.result_at(totals, place);
+        }
     }
 
     pub fn logs(&self) -> Logs<'_> {

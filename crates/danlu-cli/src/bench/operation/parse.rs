@@ -9,6 +9,7 @@ use super::{
     binary, names, unary,
 };
 use crate::arguments::OperationArguments;
+use crate::bench::optimizer::OPTIMIZER;
 use crate::bench::shapes::{exactly, pair, sizes};
 use crate::failure::{Failure, Result};
 
@@ -74,7 +75,8 @@ impl Operation {
                     match reduce {
                         Some(&kind) => Kind::Reduce(kind, arguments.axes.clone()),
                         None => unary.or(binary).ok_or_else(|| {
-                            let hint = suggest::hint(name, names());
+                            let known: Vec<&str> = names().into_iter().chain([OPTIMIZER]).collect();
+                            let hint = suggest::hint(name, known);
                             Failure::Usage(format!("--op: there is no operation `{name}`{hint}"))
                         })?,
                     }
@@ -127,20 +129,16 @@ impl Operation {
 fn check_options(name: &str, kind: &Kind, arguments: &OperationArguments) -> Result<()> {
     let convolution = matches!(kind, Kind::Convolution { .. });
     let windows = convolution || matches!(kind, Kind::Pooling { .. });
-    let given = [
-        ("--kernel", arguments.kernel.is_some(), windows),
-        ("--stride", arguments.stride.is_some(), windows),
-        ("--padding", arguments.padding.is_some(), windows),
-        ("--dilation", arguments.dilation.is_some(), convolution),
-        ("--groups", arguments.groups.is_some(), convolution),
-        (
-            "--axes",
-            !arguments.axes.is_empty(),
-            matches!(kind, Kind::Reduce(..)),
-        ),
-    ];
-    match given.iter().find(|(_, given, takes)| *given && !takes) {
-        Some((option, ..)) => Err(Failure::Usage(format!("--op {name} has no {option}"))),
+    let takes = |option: &str| match option {
+        "--kernel" | "--stride" | "--padding" => windows,
+        "--dilation" | "--groups" => convolution,
+        "--axes" => matches!(kind, Kind::Reduce(..)),
+        _ => false,
+    };
+    let optimizer = [("--optimizer", arguments.optimizer.is_some())];
+    let mut given = arguments.given().into_iter().chain(optimizer);
+    match given.find(|&(option, given)| given && !takes(option)) {
+        Some((option, _)) => Err(Failure::Usage(format!("--op {name} has no {option}"))),
         None => Ok(()),
     }
 }

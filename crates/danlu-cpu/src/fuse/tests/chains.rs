@@ -98,7 +98,7 @@ fn chain(build: Build, shapes: [&[usize]; 3], goal: Goal, seen: bool) -> Program
 }
 
 /// How many vector operations a program over vectors of 20 elements is.
-fn instructions(program: &Program) -> usize {
+pub(super) fn instructions(program: &Program) -> usize {
     let nodes = program.nodes();
     let leaf = |place: usize| nodes[place].inputs.is_empty();
     let computed: Vec<usize> = (0..nodes.len()).filter(|&place| !leaf(place)).collect();
@@ -128,9 +128,11 @@ fn instructions(program: &Program) -> usize {
             store: stored
                 .contains(&place)
                 .then_some(Location::Arena(100 * place)),
+            summed: false,
+            spread: None,
         })
         .collect();
-    Tape::new(20, &entries).unwrap().operations()
+    Tape::new(20, &entries, &[]).unwrap().operations()
 }
 
 #[test]
@@ -152,14 +154,14 @@ fn chains_are_one_operation_unless_somebody_looks_inside() {
 }
 
 /// The elements' bits; which NaN it is does not count.
-fn bits(tensor: &Tensor) -> Vec<u32> {
+pub(super) fn bits(tensor: &Tensor) -> Vec<u32> {
     let canonical = |x: &f32| if x.is_nan() { f32::NAN } else { *x };
     let values = tensor.as_f32().unwrap().iter();
     values.map(canonical).map(f32::to_bits).collect()
 }
 
 /// Numbers, and among them zeros of both signs, infinities and NaN.
-fn wild(shape: &[usize], seed: u32) -> Tensor {
+pub(super) fn wild(shape: &[usize], seed: u32) -> Tensor {
     const STRANGE: [f32; 6] = [0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 1e-39];
     let plain = numbers(shape, seed);
     let values = plain.as_f32().unwrap().iter().enumerate();

@@ -84,6 +84,24 @@ fn transposes_broadcasts_and_flips() {
 }
 
 #[test]
+fn lines_of_every_length() {
+    for element_size in [1, 2, 4, 8, 3] {
+        for width in (1..40).chain([63, 64, 65, 127, 128, 255, 256, 257]) {
+            let wide = (width + 3) as isize;
+            for (shape, strides) in [([4, width], [wide, 1]), ([4, width], [2 * wide, 2])] {
+                let layout = Strided {
+                    element_size,
+                    shape: &shape,
+                    strides: &strides,
+                    offset: 2,
+                };
+                check(layout, 9 * wide as usize);
+            }
+        }
+    }
+}
+
+#[test]
 fn fills_repeat_the_element() {
     let mut result = [0; 6];
     fill(&[1, 2, 3], &mut result);

@@ -5,11 +5,13 @@
 mod average;
 mod max;
 mod places;
+mod spread;
 
 pub use average::{average_pool, average_pool_gradient};
 pub use max::{max_pool, max_pool_gather, max_pool_gradient};
 pub use places::{PoolRows, Spread, max_pool_places, spread_rows};
 pub(crate) use places::{largest, store_places};
+pub use spread::spread_elements;
 
 use std::ops::Range;
 

@@ -14,6 +14,16 @@ pub(super) enum BLayout {
     Packed { k: usize },
 }
 
+/// Some rows, one behind the other, that only a part of the contraction is needed for: what they multiply is zero elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Zone {
+    /// How many rows.
+    pub rows: usize,
+    /// The part of the contraction; between its ends, for some rows, there is nothing at all.
+    pub from: usize,
+    pub to: usize,
+}
+
 /// `C[row, column] (+)= sum over k in from..to of A[rows[row] + steps(k)] * B[k, column]`, in pieces.
 pub(super) struct Contraction<'a> {
     pub a: *const f32,
@@ -33,6 +43,9 @@ pub(super) struct Contraction<'a> {
     pub accumulate: bool,
     /// Each column of its own; see [`super::kernel`]. The panels must be narrow.
     pub diagonal: bool,
+    /// The rows in zones; empty if all rows need the whole contraction. Left out are products with zero only, so no bit tells, but the
+    /// sign of a zero.
+    pub zones: &'a [Zone],
 }
 
 impl Contraction<'_> {
@@ -42,6 +55,16 @@ impl Contraction<'_> {
     /// As for [`run_block`].
     #[inline(always)]
     unsafe fn run<S: Simd>(&self, simd: S) {
+        let whole = [Zone {
+            rows: self.rows.len(),
+            from: self.from,
+            to: self.to,
+        }];
+        let zones = if self.zones.is_empty() {
+            &whole
+        } else {
+            self.zones
+        };
         let mut begin = self.from;
         loop {
             let end = (begin + self.piece).min(self.to);
@@ -54,22 +77,29 @@ impl Contraction<'_> {
                     }
                 };
                 let first_column = if self.diagonal { panel.start } else { 0 };
-                let block = Block {
-                    a: self.a.wrapping_offset(shift).wrapping_add(first_column),
-                    rows: self.rows.as_ptr(),
-                    row_count: self.rows.len(),
-                    offsets,
-                    length: end - begin,
-                    b: self.b.wrapping_add(b),
-                    b_stride,
-                    c: self.c.wrapping_add(panel.start),
-                    c_stride: self.c_stride,
-                    columns: panel.columns,
-                    accumulate: self.accumulate || begin > self.from,
-                    diagonal: self.diagonal,
-                };
-                // SAFETY: the caller vouches for the addresses.
-                unsafe { run_block(simd, block) };
+                let mut row = 0;
+                for zone in zones {
+                    let from = zone.from.clamp(begin, end);
+                    let to = zone.to.clamp(from, end);
+                    let skipped = from - begin;
+                    let block = Block {
+                        a: self.a.wrapping_offset(shift).wrapping_add(first_column),
+                        rows: self.rows.as_ptr().wrapping_add(row),
+                        row_count: zone.rows,
+                        offsets: offsets.wrapping_add(skipped),
+                        length: to - from,
+                        b: self.b.wrapping_add(b + skipped * b_stride),
+                        b_stride,
+                        c: self.c.wrapping_add(row * self.c_stride + panel.start),
+                        c_stride: self.c_stride,
+                        columns: panel.columns,
+                        accumulate: self.accumulate || begin > self.from,
+                        diagonal: self.diagonal,
+                    };
+                    // SAFETY: the caller vouches for the addresses.
+                    unsafe { run_block(simd, block) };
+                    row += zone.rows;
+                }
             }
             begin = end;
             if begin >= self.to {

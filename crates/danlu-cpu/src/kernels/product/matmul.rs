@@ -60,6 +60,12 @@ const LEAST_FLOPS_TO_SKIP: usize = 1_000_000;
 /// Elements that a task packs for itself at most, to stay in the second-level cache, and steps of the contraction at least and at most.
 const MOST_OWN_ELEMENTS: usize = 64 * 1024;
 const OWN_STEPS: Range<usize> = 16..1025;
+/// Columns of such a task at most: more than a few cache lines of each of the result's rows, which may lie pages apart.
+const OWN_COLUMNS: usize = 256;
+
+/// Steps of the contraction up to which the tiles of a task have at most so many elements.
+const SHALLOW: usize = 16;
+const SHALLOW_TILE: usize = 48 * 1024;
 
 impl MatmulPlan {
     /// Plans for a pool of at most `threads` threads (a larger one works, but runs the plan on one thread).
@@ -134,8 +140,9 @@ impl MatmulPlan {
             batch == 1 && !swapped && pieces >= 4 && rows <= MOST_ROWS && rows * columns <= 65536;
         let wanted_tasks = (flops / 1_000_000).clamp(1, 32);
         let (schedule, groups) = if by_pieces {
-            // Half the rows, or two panels.
-            let groups = panels.len().div_ceil(2);
+            // Half the rows, or the columns of one look at A's zeros.
+            let widest = kernel::widest_panel(lanes);
+            let groups = panels.len().div_ceil((zeros::VECTORS / widest).max(1));
             let halves = if groups == 1 && rows >= 16 { 2 } else { 1 };
             let row_block = rows.div_ceil(halves);
             (Schedule::Pieces { row_block }, groups)
@@ -161,9 +168,15 @@ impl MatmulPlan {
             }
             if packs_own {
                 let width = panels.first().map_or(1, |panel| panel.width);
-                let together = (MOST_OWN_ELEMENTS / (width * shape.k).max(1)).clamp(1, 4);
+                let most = (OWN_COLUMNS / width.max(1)).max(1);
+                let together = (MOST_OWN_ELEMENTS / (width * shape.k).max(1)).clamp(1, most);
                 row_block = rows.next_multiple_of(tallest).min(MOST_ROWS);
                 groups = panels.len().div_ceil(together);
+            }
+            // Few steps: B is read again at once, so that a tile may be small enough to stay in cache for what follows on it.
+            if !swapped && shape.k <= SHALLOW {
+                let most = SHALLOW_TILE / columns.max(1) / tallest * tallest;
+                row_block = row_block.min(most.max(tallest));
             }
             // A transposed tile is stored twice: a panel at a time stays in the second-level cache.
             if swapped {

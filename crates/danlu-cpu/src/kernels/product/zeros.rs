@@ -26,7 +26,7 @@ pub(super) enum Along {
 }
 
 /// Vectors of columns in registers.
-const VECTORS: usize = 8;
+pub(super) const VECTORS: usize = 8;
 /// Bytes of B that stay in the first-level cache.
 const CACHED_BYTES: usize = 24 * 1024;
 /// With a larger share of numbers among A's elements the product over everything is faster.
@@ -37,7 +37,8 @@ const SAMPLE: usize = 8;
 /// How many steps of the contraction, at most 64, are done together, for pieces of that length.
 pub(super) fn steps_together(lanes: usize, length: usize) -> usize {
     let most = (CACHED_BYTES / (VECTORS * lanes * size_of::<f32>())).min(64);
-    length.div_ceil(length.div_ceil(most).max(1)).max(1)
+    let even = length.div_ceil(length.div_ceil(most).max(1)).max(1);
+    even.next_multiple_of(lanes).min(most)
 }
 
 /// Bytes that a task needs for words and chains.
@@ -241,13 +242,15 @@ mod x86 {
             word |= u64::from(_mm256_movemask_ps(numbers) as u32 & 0xFF) << index;
             index += 8;
         }
-        // SAFETY: the rest is readable.
-        let rest = unsafe { super::plain_bits(from.add(index), count - index) };
         if index < count {
-            word | rest << index
-        } else {
-            word
+            let left = _mm256_set1_epi32((count - index) as i32);
+            let lanes = _mm256_cmpgt_epi32(left, _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+            // SAFETY: the mask leaves out what lies beyond.
+            let values = unsafe { _mm256_maskload_ps(from.add(index), lanes) };
+            let numbers = _mm256_cmp_ps::<_CMP_NEQ_UQ>(values, _mm256_setzero_ps());
+            word |= u64::from(_mm256_movemask_ps(numbers) as u32 & 0xFF) << index;
         }
+        word
     }
 }
 

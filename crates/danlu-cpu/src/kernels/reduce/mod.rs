@@ -10,6 +10,7 @@
 mod argmax;
 mod columns;
 mod integer;
+mod moments;
 mod rows;
 
 use danlu_graph::operations::ReduceKind;
@@ -17,6 +18,7 @@ use pulp::{Simd, WithSimd};
 
 pub use argmax::{argmax, argmax_integer};
 pub use integer::{IntegerReduceKind, reduce_integer};
+pub use moments::{Pieces, Statistic, add_columns, join_pieces, moments};
 pub(crate) use rows::reduce_row;
 
 use crate::kernels::lanes::maximum;

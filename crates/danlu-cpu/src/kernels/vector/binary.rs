@@ -71,62 +71,81 @@ impl WithSimd for Binary {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let zero = simd.splat_f32s(0.0);
-        // Any value but 0, and so NaN too, is true.
-        let is_true = |x| simd.not_m32s(simd.equal_f32s(x, zero));
-        match self.kind {
-            BinaryKind::Add => self.map(
-                simd,
-                #[inline(always)]
-                |a, b| simd.add_f32s(a, b),
-            ),
-            BinaryKind::Subtract => self.map(
-                simd,
-                #[inline(always)]
-                |a, b| simd.sub_f32s(a, b),
-            ),
-            BinaryKind::Multiply => self.map(
-                simd,
-                #[inline(always)]
-                |a, b| simd.mul_f32s(a, b),
-            ),
-            BinaryKind::Divide => self.map(
-                simd,
-                #[inline(always)]
-                |a, b| simd.div_f32s(a, b),
-            ),
-            BinaryKind::Power => self.power(simd),
-            BinaryKind::Maximum => self.map(
-                simd,
-                #[inline(always)]
-                |a, b| lanes::maximum(simd, a, b),
-            ),
-            BinaryKind::Minimum => self.map(
-                simd,
-                #[inline(always)]
-                |a, b| lanes::minimum(simd, a, b),
-            ),
-            BinaryKind::And => self.map(
-                simd,
-                #[inline(always)]
-                |a, b| truth(simd, simd.and_m32s(is_true(a), is_true(b))),
-            ),
-            BinaryKind::Or => self.map(
-                simd,
-                #[inline(always)]
-                |a, b| truth(simd, simd.or_m32s(is_true(a), is_true(b))),
-            ),
-        }
+        each_binary(simd, self.kind, Whole { simd, run: self });
     }
 }
 
-impl Binary {
+/// A loop that applies a function of two vectors.
+pub(super) trait BinaryLoop<S: Simd>: Sized {
+    /// Runs it.
+    fn each(self, function: impl Fn(S::f32s, S::f32s) -> S::f32s);
+
+    /// Runs it with a function that is long code.
+    #[inline(always)]
+    fn each_long(self, function: impl Fn(S::f32s, S::f32s) -> S::f32s) {
+        self.each(function);
+    }
+}
+
+/// Runs a loop with the function of a kind.
+#[inline(always)]
+pub(super) fn each_binary<S: Simd>(simd: S, kind: BinaryKind, body: impl BinaryLoop<S>) {
+    let zero = simd.splat_f32s(0.0);
+    // Any value but 0, and so NaN too, is true.
+    let is_true = |x| simd.not_m32s(simd.equal_f32s(x, zero));
+    match kind {
+        BinaryKind::Add => body.each(
+            #[inline(always)]
+            |a, b| simd.add_f32s(a, b),
+        ),
+        BinaryKind::Subtract => body.each(
+            #[inline(always)]
+            |a, b| simd.sub_f32s(a, b),
+        ),
+        BinaryKind::Multiply => body.each(
+            #[inline(always)]
+            |a, b| simd.mul_f32s(a, b),
+        ),
+        BinaryKind::Divide => body.each(
+            #[inline(always)]
+            |a, b| simd.div_f32s(a, b),
+        ),
+        BinaryKind::Power => body.each_long(
+            #[inline(always)]
+            |a, b| math::pow(simd, a, b),
+        ),
+        BinaryKind::Maximum => body.each(
+            #[inline(always)]
+            |a, b| lanes::maximum(simd, a, b),
+        ),
+        BinaryKind::Minimum => body.each(
+            #[inline(always)]
+            |a, b| lanes::minimum(simd, a, b),
+        ),
+        BinaryKind::And => body.each(
+            #[inline(always)]
+            |a, b| truth(simd, simd.and_m32s(is_true(a), is_true(b))),
+        ),
+        BinaryKind::Or => body.each(
+            #[inline(always)]
+            |a, b| truth(simd, simd.or_m32s(is_true(a), is_true(b))),
+        ),
+    }
+}
+
+struct Whole<S> {
+    simd: S,
+    run: Binary,
+}
+
+impl<S: Simd> BinaryLoop<S> for Whole<S> {
     /// One loop for each combination of vectors and scalars, so that cheap functions run at the speed of their loads.
     #[inline(always)]
-    fn map<S: Simd>(&self, simd: S, function: impl Fn(S::f32s, S::f32s) -> S::f32s) {
+    fn each(self, function: impl Fn(S::f32s, S::f32s) -> S::f32s) {
+        let (simd, run) = (self.simd, self.run);
         // SAFETY (of every block here): vectors hold `length` elements and are asked only for parts within.
-        match (self.a, self.b) {
-            (RawOperand::Vector(a), RawOperand::Vector(b)) => self.write(
+        match (run.a, run.b) {
+            (RawOperand::Vector(a), RawOperand::Vector(b)) => run.write(
                 simd,
                 #[inline(always)]
                 |offset, lanes| {
@@ -142,7 +161,7 @@ impl Binary {
             (RawOperand::Vector(a), RawOperand::Scalar(b)) => {
                 let b = simd.splat_f32s(b);
                 // SAFETY: as above.
-                self.write(
+                run.write(
                     simd,
                     #[inline(always)]
                     |offset, lanes| unsafe { function(load(simd, a.add(offset), lanes), b) },
@@ -151,7 +170,7 @@ impl Binary {
             (RawOperand::Scalar(a), RawOperand::Vector(b)) => {
                 let a = simd.splat_f32s(a);
                 // SAFETY: as above.
-                self.write(
+                run.write(
                     simd,
                     #[inline(always)]
                     |offset, lanes| unsafe { function(a, load(simd, b.add(offset), lanes)) },
@@ -159,7 +178,7 @@ impl Binary {
             }
             (RawOperand::Scalar(a), RawOperand::Scalar(b)) => {
                 let value = function(simd.splat_f32s(a), simd.splat_f32s(b));
-                self.write(
+                run.write(
                     simd,
                     #[inline(always)]
                     |_, _| value,
@@ -168,27 +187,24 @@ impl Binary {
         }
     }
 
-    /// Powers are long code: one loop for all combinations.
+    /// One loop for all combinations.
     #[inline(always)]
-    fn power<S: Simd>(&self, simd: S) {
+    fn each_long(self, function: impl Fn(S::f32s, S::f32s) -> S::f32s) {
+        let (simd, run) = (self.simd, self.run);
         let read = |operand: RawOperand<f32>, offset: usize, lanes: Lanes<S>| match operand {
             // SAFETY: vectors hold `length` elements, and `write` asks for parts within them.
             RawOperand::Vector(pointer) => unsafe { load(simd, pointer.add(offset), lanes) },
             RawOperand::Scalar(value) => simd.splat_f32s(value),
         };
-        self.write(
+        run.write(
             simd,
             #[inline(always)]
-            |offset, lanes| {
-                math::pow(
-                    simd,
-                    read(self.a, offset, lanes),
-                    read(self.b, offset, lanes),
-                )
-            },
+            |offset, lanes| function(read(run.a, offset, lanes), read(run.b, offset, lanes)),
         );
     }
+}
 
+impl Binary {
     #[inline(always)]
     fn write<S: Simd>(&self, simd: S, value: impl Fn(usize, Lanes<S>) -> S::f32s) {
         let mut offset = 0;

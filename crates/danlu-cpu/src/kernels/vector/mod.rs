@@ -4,18 +4,24 @@
 //! of the graph into one rounding. Slices of one call have the same length, which the kernels assert: the plan cuts them.
 
 mod adam;
+mod affine;
 mod binary;
+mod blocks;
 mod cast;
 mod comparison;
+mod formulas;
 mod fused;
 mod integer;
 mod unary;
 
 pub use adam::{AdamStep, adam};
+pub use affine::{Affine, affine};
 pub use binary::{binary, binary_in_place, binary_raw};
+pub use blocks::{BLOCK, BlockFunction, BlockInstruction, BlockRun, MOST_BLOCKS, run_blocks};
 pub use cast::cast;
 pub use comparison::{and, compare, is_finite, not, or, select};
-pub use fused::{Chain, Period, chain};
+pub use formulas::{Chain, MOST_OPERANDS, Term};
+pub use fused::{Period, chain};
 pub use integer::{Integer, binary_integer, unary_integer};
 pub use unary::{unary, unary_in_place, unary_raw};
 

@@ -2,6 +2,9 @@ use danlu_graph::DType;
 use danlu_graph::operations::{BinaryKind, CompareKind, UnaryKind};
 
 use super::*;
+
+mod blocks;
+
 use crate::kernels::testing::{bits, erf, lengths, numbers, ulps};
 use crate::simd::Isa;
 

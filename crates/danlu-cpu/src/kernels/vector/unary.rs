@@ -66,138 +66,131 @@ impl WithSimd for Unary {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let one = simd.splat_f32s(1.0);
-        let zero = simd.splat_f32s(0.0);
-        match self.kind {
-            UnaryKind::Negate => self.map(
-                simd,
-                #[inline(always)]
-                |x| simd.neg_f32s(x),
-            ),
-            UnaryKind::Abs => self.map(
-                simd,
-                #[inline(always)]
-                |x| simd.abs_f32s(x),
-            ),
-            UnaryKind::Sign => self.map(
-                simd,
-                #[inline(always)]
-                |x| {
-                    let x = simd.select_f32s(simd.greater_than_f32s(x, zero), one, x);
-                    let minus_one = simd.splat_f32s(-1.0);
-                    simd.select_f32s(simd.less_than_f32s(x, zero), minus_one, x)
-                },
-            ),
-            UnaryKind::Exp => self.map(
-                simd,
-                #[inline(always)]
-                |x| math::exp(simd, x),
-            ),
-            UnaryKind::Expm1 => self.map(
-                simd,
-                #[inline(always)]
-                |x| math::expm1(simd, x),
-            ),
-            UnaryKind::Log => self.map(
-                simd,
-                #[inline(always)]
-                |x| math::log(simd, x),
-            ),
-            UnaryKind::Log1p => self.map(
-                simd,
-                #[inline(always)]
-                |x| math::log1p(simd, x),
-            ),
-            UnaryKind::Sqrt => self.map(
-                simd,
-                #[inline(always)]
-                |x| simd.sqrt_f32s(x),
-            ),
-            UnaryKind::Square => self.map(
-                simd,
-                #[inline(always)]
-                |x| simd.mul_f32s(x, x),
-            ),
-            UnaryKind::Reciprocal => self.map(
-                simd,
-                #[inline(always)]
-                |x| simd.div_f32s(one, x),
-            ),
-            UnaryKind::Tanh => self.map(
-                simd,
-                #[inline(always)]
-                |x| math::tanh(simd, x),
-            ),
-            UnaryKind::Sigmoid => self.map(
-                simd,
-                #[inline(always)]
-                |x| math::sigmoid(simd, x),
-            ),
-            UnaryKind::Relu => self.map(
-                simd,
-                #[inline(always)]
-                |x| simd.select_f32s(simd.less_than_or_equal_f32s(x, zero), zero, x),
-            ),
-            UnaryKind::Sin => self.map(
-                simd,
-                #[inline(always)]
-                |x| math::sin(simd, x),
-            ),
-            UnaryKind::Cos => self.map(
-                simd,
-                #[inline(always)]
-                |x| math::cos(simd, x),
-            ),
-            UnaryKind::Erf => self.map(
-                simd,
-                #[inline(always)]
-                |x| math::erf(simd, x),
-            ),
-            UnaryKind::Floor => self.map(
-                simd,
-                #[inline(always)]
-                |x| lanes::floor(simd, x),
-            ),
-            UnaryKind::Ceil => self.map(
-                simd,
-                #[inline(always)]
-                |x| lanes::ceil(simd, x),
-            ),
-            UnaryKind::Round => self.map(
-                simd,
-                #[inline(always)]
-                |x| lanes::round(simd, x),
-            ),
-            UnaryKind::Not => self.map(
-                simd,
-                #[inline(always)]
-                |x| truth(simd, simd.equal_f32s(x, zero)),
-            ),
-            UnaryKind::IsFinite => self.map(
-                simd,
-                #[inline(always)]
-                |x| {
-                    let infinity = simd.splat_f32s(f32::INFINITY);
-                    truth(simd, simd.less_than_f32s(simd.abs_f32s(x), infinity))
-                },
-            ),
-        }
+        each_unary(simd, self.kind, Whole { simd, run: self });
     }
 }
 
-impl Unary {
+/// A loop that applies a function of one vector.
+pub(super) trait UnaryLoop<S: Simd> {
+    /// Runs it.
+    fn each(self, function: impl Fn(S::f32s) -> S::f32s);
+}
+
+/// Runs a loop with the function of a kind.
+#[inline(always)]
+pub(super) fn each_unary<S: Simd>(simd: S, kind: UnaryKind, body: impl UnaryLoop<S>) {
+    let one = simd.splat_f32s(1.0);
+    let zero = simd.splat_f32s(0.0);
+    match kind {
+        UnaryKind::Negate => body.each(
+            #[inline(always)]
+            |x| simd.neg_f32s(x),
+        ),
+        UnaryKind::Abs => body.each(
+            #[inline(always)]
+            |x| simd.abs_f32s(x),
+        ),
+        UnaryKind::Sign => body.each(
+            #[inline(always)]
+            |x| lanes::sign(simd, x),
+        ),
+        UnaryKind::Exp => body.each(
+            #[inline(always)]
+            |x| math::exp(simd, x),
+        ),
+        UnaryKind::Expm1 => body.each(
+            #[inline(always)]
+            |x| math::expm1(simd, x),
+        ),
+        UnaryKind::Log => body.each(
+            #[inline(always)]
+            |x| math::log(simd, x),
+        ),
+        UnaryKind::Log1p => body.each(
+            #[inline(always)]
+            |x| math::log1p(simd, x),
+        ),
+        UnaryKind::Sqrt => body.each(
+            #[inline(always)]
+            |x| simd.sqrt_f32s(x),
+        ),
+        UnaryKind::Square => body.each(
+            #[inline(always)]
+            |x| simd.mul_f32s(x, x),
+        ),
+        UnaryKind::Reciprocal => body.each(
+            #[inline(always)]
+            |x| simd.div_f32s(one, x),
+        ),
+        UnaryKind::Tanh => body.each(
+            #[inline(always)]
+            |x| math::tanh(simd, x),
+        ),
+        UnaryKind::Sigmoid => body.each(
+            #[inline(always)]
+            |x| math::sigmoid(simd, x),
+        ),
+        UnaryKind::Relu => body.each(
+            #[inline(always)]
+            |x| lanes::relu(simd, x),
+        ),
+        UnaryKind::Sin => body.each(
+            #[inline(always)]
+            |x| math::sin(simd, x),
+        ),
+        UnaryKind::Cos => body.each(
+            #[inline(always)]
+            |x| math::cos(simd, x),
+        ),
+        UnaryKind::Erf => body.each(
+            #[inline(always)]
+            |x| math::erf(simd, x),
+        ),
+        UnaryKind::Floor => body.each(
+            #[inline(always)]
+            |x| lanes::floor(simd, x),
+        ),
+        UnaryKind::Ceil => body.each(
+            #[inline(always)]
+            |x| lanes::ceil(simd, x),
+        ),
+        UnaryKind::Round => body.each(
+            #[inline(always)]
+            |x| lanes::round(simd, x),
+        ),
+        UnaryKind::Not => body.each(
+            #[inline(always)]
+            |x| truth(simd, simd.equal_f32s(x, zero)),
+        ),
+        UnaryKind::IsFinite => body.each(
+            #[inline(always)]
+            |x| {
+                let infinity = simd.splat_f32s(f32::INFINITY);
+                truth(simd, simd.less_than_f32s(simd.abs_f32s(x), infinity))
+            },
+        ),
+    }
+}
+
+struct Whole<S> {
+    simd: S,
+    run: Unary,
+}
+
+impl<S: Simd> UnaryLoop<S> for Whole<S> {
     #[inline(always)]
-    fn map<S: Simd>(&self, simd: S, function: impl Fn(S::f32s) -> S::f32s) {
+    fn each(self, function: impl Fn(S::f32s) -> S::f32s) {
+        let (simd, run) = (self.simd, self.run);
         lanes::for_each_vector(
             simd,
-            self.length,
+            run.length,
             #[inline(always)]
             |offset, lanes| {
                 // SAFETY: the pointers hold `length` elements, and the loop asks for vectors within them; each vector is read
                 // before it is written.
                 unsafe {
-                    let x = load(simd, self.source.add(offset), lanes);
-                    store(simd, self.destination.add(offset), lanes, function(x));
+                    let x = load(simd, run.source.add(offset), lanes);
+                    store(simd, run.destination.add(offset), lanes, function(x));
                 }
             },
         );

@@ -29,6 +29,8 @@ pub(super) struct Operands {
     pub kept: Option<Location>,
     /// What follows on each piece of the result.
     pub pass: Option<Tape>,
+    /// Bytes of the scratch, behind the kernel's own, for the sums that the pass takes of all pieces.
+    pub sums: usize,
     /// Where a max-pooling notes its places, or a gradient finds them.
     pub places: Option<Location>,
     /// The pooling that follows on each piece.
@@ -51,6 +53,8 @@ pub(super) struct Kernel {
     scratch: usize,
     kept: usize,
     tile: Option<usize>,
+    pieces: usize,
+    sums: usize,
     build: Build,
 }
 
@@ -61,6 +65,8 @@ impl Kernel {
             scratch,
             kept: 0,
             tile: None,
+            pieces: 0,
+            sums: 0,
             build: Box::new(build),
         }
     }
@@ -77,6 +83,26 @@ impl Kernel {
             tile: bytes,
             ..self
         }
+    }
+
+    /// The same kernel, whose result comes in so many pieces of whole rows.
+    fn in_pieces(self, pieces: usize) -> Kernel {
+        Kernel { pieces, ..self }
+    }
+
+    /// The same kernel with a pass that takes sums: `bytes` for those of a piece.
+    pub fn with_sums(self, bytes: usize) -> Kernel {
+        let sums = self.pieces * bytes;
+        Kernel {
+            scratch: self.scratch + sums,
+            sums,
+            ..self
+        }
+    }
+
+    /// Bytes of its scratch, behind what it needs itself, for the sums of its pass.
+    pub fn sums_bytes(&self) -> usize {
+        self.sums
     }
 
     /// Bytes for a tile of each thread, if the result needs no memory of its own beside them.
@@ -133,10 +159,8 @@ pub(super) fn kernel(
         Operation::Convolution2dWeightGradient(gradient) => {
             product::weight_gradient(&gradient.options, &inputs, node, isa, threads)?
         }
-        Operation::MaxPool2d(_) | Operation::MaxPool2dGradient(_)
-            if node.pooling != Pooling::No =>
-        {
-            pooling::kernel(&inputs, node)
+        Operation::MaxPool2d(operation) if node.pooling == Pooling::Notes => {
+            pooling::kernel(operation, &inputs, node)
         }
         Operation::Reduce(reduction) => reduce::reduction(reduction, &inputs, node),
         Operation::ArgMax(largest) => reduce::largest(largest, &inputs),

@@ -10,6 +10,9 @@ use crate::kernels::movement::{Strided, copy_into_strided_raw, copy_strided_raw}
 use crate::plan::concrete::Concrete;
 use crate::plan::context::{Context, Location, Shared, Step};
 
+/// How many elements a task copies.
+const CHUNK: usize = 16 * 1024;
+
 /// Element strides of a contiguous value.
 fn strides(shape: &[usize]) -> Vec<isize> {
     let mut strides = vec![1; shape.len()];
@@ -31,17 +34,22 @@ struct Move {
 impl Move {
     fn new(dtype: DType, shape: Vec<usize>, strides: Vec<isize>, offset: usize) -> Move {
         let count: usize = shape.iter().product();
-        let chunk = if count < WORTH_SHARING {
-            count
-        } else {
-            16 * 1024
-        };
+        let chunk = if count < WORTH_SHARING { count } else { CHUNK };
         Move {
             element_size: dtype.size(),
             shape,
             strides,
             offset,
             chunk: chunk.max(1),
+        }
+    }
+
+    fn layout(&self) -> Strided<'_> {
+        Strided {
+            element_size: self.element_size,
+            shape: &self.shape,
+            strides: &self.strides,
+            offset: self.offset,
         }
     }
 
@@ -60,12 +68,7 @@ impl Move {
         let (from, to) = (Shared(source.cast_mut()), Shared(destination));
         context.pool.run(count.div_ceil(self.chunk), &|task| {
             let range = task * self.chunk..((task + 1) * self.chunk).min(count);
-            let layout = Strided {
-                element_size: self.element_size,
-                shape: &self.shape,
-                strides: &self.strides,
-                offset: self.offset,
-            };
+            let layout = self.layout();
             let skipped = range.start * self.element_size;
             // SAFETY: the caller's promise; tasks have ranges of their own.
             unsafe {
@@ -138,6 +141,68 @@ fn scatter(parts: Vec<Move>, fill: Option<(Vec<u8>, usize)>) -> Kernel {
         Box::new(Scatter {
             parts,
             fill,
+            sources: operands.inputs,
+            output: operands.output,
+        })
+    })
+}
+
+/// The inputs one after the other in each row of the result, some rows at a time, so that every line of the result is written
+/// while it is in cache.
+struct Join {
+    parts: Vec<Move>,
+    /// Elements of each input in a row.
+    widths: Vec<usize>,
+    rows: usize,
+    rows_at_once: usize,
+    sources: Vec<Location>,
+    output: Location,
+}
+
+impl Step for Join {
+    unsafe fn run(&self, context: &Context<'_>) -> Result<()> {
+        let output = Shared(context.pointer(self.output));
+        context
+            .pool
+            .run(self.rows.div_ceil(self.rows_at_once), &|task| {
+                let first = task * self.rows_at_once;
+                let rows = first..(first + self.rows_at_once).min(self.rows);
+                let parts = self.parts.iter().zip(&self.widths).zip(&self.sources);
+                for ((part, width), &source) in parts {
+                    let range = rows.start * width..rows.end * width;
+                    let source = context.pointer(source);
+                    // SAFETY: the range ends within the source, whose part lies inside the output; tasks have rows of
+                    // their own.
+                    unsafe {
+                        let source = source.add(range.start * part.element_size);
+                        copy_into_strided_raw(part.layout(), source, range, output.get());
+                    }
+                }
+            });
+        Ok(())
+    }
+}
+
+/// A concatenation along this axis, whose parts lie in a result of this shape.
+fn join(parts: Vec<Move>, axis: usize, shape: &[usize]) -> Kernel {
+    let row: usize = shape[axis..].iter().product();
+    let rows = shape[..axis].iter().product();
+    // Rows that are longer than what a task takes are split themselves.
+    if rows == 1 || row > CHUNK {
+        return scatter(parts, None);
+    }
+    let rows_at_once = match rows * row < WORTH_SHARING {
+        true => rows,
+        false => CHUNK / row.max(1),
+    };
+    let widths = parts.iter().map(|part| part.shape[axis..].iter().product());
+    let widths = widths.collect();
+    Kernel::new(0, move |operands: Operands| {
+        Box::new(Join {
+            parts,
+            widths,
+            rows,
+            rows_at_once: rows_at_once.max(1),
             sources: operands.inputs,
             output: operands.output,
         })
@@ -269,7 +334,7 @@ pub(super) fn kernel(
                     part
                 })
                 .collect();
-            scatter(parts, None)
+            join(parts, *axis, &node.shape)
         }
         Operation::Pad(Pad {
             low,

@@ -1,10 +1,11 @@
-//! Max-pooling that notes places, and the gradient that finds them.
+//! Max-pooling that notes places.
 
 use danlu_graph::Result;
+use danlu_graph::operations::MaxPool2d;
 
 use super::{Kernel, Operands, WORTH_SHARING};
-use crate::kernels::pooling::{Pool2d, PoolRows, Spread, max_pool_places, spread_rows};
-use crate::plan::concrete::{Concrete, Pooling};
+use crate::kernels::pooling::{Pool2d, PoolRows, max_pool_places};
+use crate::plan::concrete::Concrete;
 use crate::plan::context::{Context, Location, Shared, Step};
 
 /// The pooling of whole images.
@@ -56,54 +57,14 @@ fn offset(places: *mut u8, count: usize) -> *mut u8 {
     }
 }
 
-/// The gradient of whole images.
-struct Gradient {
-    pool: Pool2d,
-    images: usize,
-    images_per_task: usize,
-    gradient: Location,
-    places: Location,
-    output: Location,
-}
-
-impl Step for Gradient {
-    unsafe fn run(&self, context: &Context<'_>) -> Result<()> {
-        let pool = &self.pool;
-        let gradient = Shared(context.pointer(self.gradient).cast::<f32>());
-        let places = Shared(context.pointer(self.places));
-        let output = Shared(context.pointer(self.output).cast::<f32>());
-        let tasks = self.images.div_ceil(self.images_per_task);
-        context.pool.run(tasks, &|task| {
-            let first = task * self.images_per_task;
-            for image in first..(first + self.images_per_task).min(self.images) {
-                let spread = Spread {
-                    pool,
-                    gradient: gradient.get().wrapping_add(image * pool.output_length()),
-                    places: places.get().wrapping_add(image * pool.output_length()),
-                };
-                let to = output.get().wrapping_add(image * pool.input_length());
-                let width = pool.input[1] * pool.channels;
-                // SAFETY: the operands are whole images, and a task writes its own.
-                unsafe { spread_rows(context.isa, spread, 0..pool.input[0], to, width) };
-            }
-        });
-        Ok(())
-    }
-}
-
-/// The kernel of a max-pooling that notes places, or of a gradient that finds them.
-pub(super) fn kernel(inputs: &[&Concrete], node: &Concrete) -> Option<Kernel> {
-    let (pool, spreads) = match (node.pooling, &node.operation) {
-        (Pooling::Spreads(pool), _) => (pool, true),
-        (Pooling::Notes, danlu_graph::Operation::MaxPool2d(operation)) => {
-            let shape = &inputs[0].shape;
-            (
-                crate::fuse::pooling::geometry(&operation.window, shape, &node.shape),
-                false,
-            )
-        }
-        _ => return None,
-    };
+/// The kernel of a max-pooling that notes places.
+pub(super) fn kernel(
+    operation: &MaxPool2d,
+    inputs: &[&Concrete],
+    node: &Concrete,
+) -> Option<Kernel> {
+    let shape = &inputs[0].shape;
+    let pool = crate::fuse::pooling::geometry(&operation.window, shape, &node.shape);
     let images = node.shape[0];
     let nanoseconds = pool.input_length() / 8 + 1;
     let images_per_task = if images * nanoseconds < WORTH_SHARING {
@@ -112,24 +73,14 @@ pub(super) fn kernel(inputs: &[&Concrete], node: &Concrete) -> Option<Kernel> {
         (WORTH_SHARING / 4 / nanoseconds).max(1)
     };
     Some(Kernel::new(0, move |operands: Operands| {
-        match (spreads, operands.places) {
-            (true, Some(places)) => Box::new(Gradient {
-                pool,
-                images,
-                images_per_task,
-                gradient: operands.inputs[1],
-                places,
-                output: operands.output,
-            }),
-            _ => Box::new(Pool {
-                pool,
-                images,
-                images_per_task,
-                source: operands.inputs[0],
-                output: operands.output,
-                places: operands.places,
-            }) as Box<dyn Step>,
-        }
+        Box::new(Pool {
+            pool,
+            images,
+            images_per_task,
+            source: operands.inputs[0],
+            output: operands.output,
+            places: operands.places,
+        })
     }))
 }
 

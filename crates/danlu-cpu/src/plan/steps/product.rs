@@ -37,6 +37,16 @@ trait ProductPlan: Send + Sync + 'static {
         epilogue: Epilogue<'_>,
     );
 
+    /// How many tiles an epilogue is given, if they are whole rows and known beforehand.
+    fn tiles(&self) -> usize {
+        0
+    }
+
+    /// Which of them begins at a row.
+    fn tile_at(&self, _row: usize) -> usize {
+        0
+    }
+
     /// Whether [`ProductPlan::run_pooled`] does anything.
     fn pools(&self) -> bool {
         false
@@ -87,6 +97,12 @@ macro_rules! product_plans {
 product_plans! {
     MatmulPlan: |a, b, _places| (a, b);
     ConvolutionForwardPlan: |a, b, _places| (a, b),
+        fn tiles(&self) -> usize {
+            self.tiles()
+        },
+        fn tile_at(&self, row: usize) -> usize {
+            self.tile_at(row)
+        },
         fn pools(&self) -> bool {
             self.pools()
         },
@@ -100,7 +116,13 @@ product_plans! {
             // SAFETY: the caller's promise.
             unsafe { self.run_pooled(pool, x, weights, into, room) }
         };
-    ConvolutionInputGradientPlan: |a, b, places| (ImageOperand::pooled(a, places), b);
+    ConvolutionInputGradientPlan: |a, b, places| (ImageOperand::pooled(a, places), b),
+        fn tiles(&self) -> usize {
+            self.tiles()
+        },
+        fn tile_at(&self, row: usize) -> usize {
+            self.tile_at(row)
+        };
     ConvolutionWeightGradientPlan: |a, b, places| (a, ImageOperand::pooled(b, places));
 }
 
@@ -122,13 +144,16 @@ impl Scratch {
 
     fn room(&self, context: &Context<'_>) -> Room {
         let scratch = self.pointer(context);
-        match (self.kept, self.weights) {
-            (Some((kept, _)), Location::State(state)) => {
-                let version = context.versions[state];
+        match self.kept {
+            Some((kept, _)) => {
+                let version = match self.weights {
+                    Location::State(state) => context.versions[state],
+                    _ => context.steady,
+                };
                 let ready = self.made_from.swap(version, Ordering::Relaxed) == version;
                 Room::keeping(scratch, context.pointer(kept), ready)
             }
-            _ => Room::from(scratch),
+            None => Room::from(scratch),
         }
     }
 
@@ -146,6 +171,8 @@ struct Product<P> {
     scratch: Scratch,
     columns: usize,
     pass: Option<Tape>,
+    /// Bytes of the scratch for the sums of the pass.
+    sums: usize,
     /// Where the places of a spread gradient are.
     places: Option<Location>,
     pooled: Option<PooledResult>,
@@ -164,7 +191,8 @@ impl<P: ProductPlan> Step for Product<P> {
         let room = self.scratch.room(context);
         let c = match self.output {
             Location::Tile => Target::tiles(
-                self.scratch.behind(context, self.plan.scratch_bytes()),
+                self.scratch
+                    .behind(context, self.plan.scratch_bytes() + self.sums),
                 self.plan.tile_elements().map_or(0, aligned_elements),
             ),
             output => Target::from(context.pointer(output).cast::<f32>()),
@@ -173,9 +201,17 @@ impl<P: ProductPlan> Step for Product<P> {
             .bias
             .map_or(std::ptr::null_mut(), |bias| context.pointer(bias));
         let bias = Shared(bias.cast::<f32>());
+        let totals = self.pass.as_ref().map(Tape::totals);
+        let totals = totals.filter(|totals| !totals.is_empty());
+        let pieces = Shared(self.scratch.behind(context, self.plan.scratch_bytes()));
         let follows = |tile: Tile, place: *mut f32| {
-            let context =
-                &context.with_tile(place.wrapping_sub(tile.row_start * self.columns).cast());
+            let mut context =
+                context.with_tile(place.wrapping_sub(tile.row_start * self.columns).cast());
+            if let Some(totals) = totals {
+                let piece = self.plan.tile_at(tile.row_start) * totals.piece_elements();
+                context = context.with_sums(pieces.get().wrapping_add(piece));
+            }
+            let context = &context;
             if let (Some(tape), None) = (&self.pass, self.bias) {
                 // SAFETY: the caller's promise; tiles do not overlap.
                 unsafe { self.pass_over(tape, context, tile) };
@@ -192,7 +228,10 @@ impl<P: ProductPlan> Step for Product<P> {
         // SAFETY: the operands have the shapes that the plan was made for, and the scratch its size.
         unsafe {
             self.plan
-                .run(context.pool, operands, places, c, room, epilogue)
+                .run(context.pool, operands, places, c, room, epilogue);
+            if let Some(totals) = totals {
+                totals.join(context, pieces.get(), self.plan.tiles());
+            }
         };
         Ok(())
     }
@@ -262,6 +301,7 @@ fn product<P: ProductPlan>(plan: P, columns: usize, threads: usize) -> Kernel {
     let tile = plan.tile_elements().map(bytes);
     let tiles = tile.filter(|&tile| tile <= LARGEST_TILE);
     let kept = plan.kept_bytes();
+    let pieces = plan.tiles();
     let kernel = Kernel::new(plan.scratch_bytes(), move |operands: Operands| {
         let bias = match (&operands.pass, &operands.pooled) {
             (Some(tape), Some(pooled)) => tape.adds_bias_and_relu(pooled.pool.channels),
@@ -294,6 +334,7 @@ fn product<P: ProductPlan>(plan: P, columns: usize, threads: usize) -> Kernel {
             scratch,
             columns,
             pass: operands.pass,
+            sums: operands.sums,
             places: operands.places,
             pooled: operands.pooled,
         })
@@ -301,6 +342,7 @@ fn product<P: ProductPlan>(plan: P, columns: usize, threads: usize) -> Kernel {
     kernel
         .with_tiles(tiles.map(|tile| tile * threads))
         .keeping(kept)
+        .in_pieces(pieces)
 }
 
 /// The shape of an operand of a product of this rank. Of more axes, as [`contraction`](crate::fuse::contraction) leaves

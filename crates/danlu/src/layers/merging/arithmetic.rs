@@ -2,7 +2,7 @@
 
 use danlu_graph::{Dim, Graph, Shape, Value};
 
-use super::{Count, expect, list, wrong};
+use super::{ANY_COUNT, Count, expect, list, wrong};
 use crate::layers::{BuildContext, CallContext, Layer};
 use crate::{Arguments, Config, Result};
 
@@ -73,6 +73,10 @@ macro_rules! arithmetic {
             impl Layer for $name {
                 fn class_name(&self) -> &str {
                     $class
+                }
+
+                fn inputs(&self) -> std::ops::RangeInclusive<usize> {
+                    ANY_COUNT
                 }
 
                 fn build(&mut self, _: &mut BuildContext, inputs: &[Shape]) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use danlu_graph::{Shape, Value};
 
-use super::{Count, expect, list, wrong};
+use super::{ANY_COUNT, Count, expect, list, wrong};
 use crate::layers::{BuildContext, CallContext, Layer};
 use crate::{Arguments, Config, Error, Result, config};
 
@@ -66,6 +66,10 @@ impl Default for Concatenate {
 impl Layer for Concatenate {
     fn class_name(&self) -> &str {
         "Concatenate"
+    }
+
+    fn inputs(&self) -> std::ops::RangeInclusive<usize> {
+        ANY_COUNT
     }
 
     fn build(&mut self, _: &mut BuildContext, inputs: &[Shape]) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use danlu_graph::{Dim, Shape, Value};
 
-use super::{Count, expect, list, wrong};
+use super::{ANY_COUNT, Count, expect, list, wrong};
 use crate::layers::{BuildContext, CallContext, Layer};
 use crate::{Arguments, Config, Error, Result, config};
 
@@ -132,6 +132,10 @@ fn matrices(x: &Value, axis: usize) -> Result<(Value, bool)> {
 impl Layer for Dot {
     fn class_name(&self) -> &str {
         "Dot"
+    }
+
+    fn inputs(&self) -> std::ops::RangeInclusive<usize> {
+        ANY_COUNT
     }
 
     fn build(&mut self, _: &mut BuildContext, inputs: &[Shape]) -> Result<()> {

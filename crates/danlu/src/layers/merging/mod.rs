@@ -12,6 +12,9 @@ pub use arithmetic::{Add, Average, Maximum, Minimum, Multiply, Subtract};
 pub use concatenate::Concatenate;
 pub use dot::{Dot, DotAxes};
 
+/// Building says how many there must be.
+const ANY_COUNT: std::ops::RangeInclusive<usize> = 0..=usize::MAX;
+
 /// How many inputs a layer takes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Count {

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 const CHUNK: usize = 256;
 
 /// What is done with each piece of the data.
-type Visit<'a> = dyn FnMut(&Tensor) -> Result<()> + 'a;
+pub(crate) type Visit<'a> = dyn FnMut(&Tensor) -> Result<()> + 'a;
 
 /// Sums over the data, one for each index of the axes that are kept apart.
 #[derive(Default)]
@@ -77,7 +77,10 @@ impl Normalization {
     }
 
     /// `pass` goes through the data once; it is called twice, for the means and for the distances from them.
-    fn adapt_by(&mut self, mut pass: impl FnMut(&mut Visit) -> Result<()>) -> Result<()> {
+    pub(crate) fn adapt_by(
+        &mut self,
+        mut pass: impl FnMut(&mut Visit) -> Result<()>,
+    ) -> Result<()> {
         if self.given.is_some() {
             return Err(Error::NotReady {
                 action: "Normalization::adapt",

@@ -13,8 +13,9 @@ use numbers::Numbers;
 /// `(x - mean) / max(sqrt(variance), 1e-7)` with a mean and a variance for each index of `axis`, or the inverse of that
 /// (Keras' `Normalization`). Any shape stays as it is.
 ///
-/// Mean and variance are given, or taken from data with [`adapt`](Self::adapt) before the layer is added to a model; they are
-/// then saved as the parameters mean, variance and count, which training leaves as they are. Without either the mean is 0 and
+/// Mean and variance are given, or taken from data with [`adapt`](Self::adapt) before the layer is added to a model, or with
+/// [`Model::adapt`](crate::Model::adapt) in one; they are then saved as the parameters mean, variance and count, which training leaves as
+/// they are. Without either the mean is 0 and
 /// the variance 1.
 ///
 /// ```
@@ -72,6 +73,11 @@ impl Normalization {
     pub fn statistics(mut self, mean: &[f64], variance: &[f64]) -> Normalization {
         self.given = Some([mean, variance].map(Numbers::new));
         self
+    }
+
+    /// Mean and variance as data gave them.
+    pub(crate) fn adapted(&self) -> Option<&[Tensor; 2]> {
+        self.adapted.as_ref()
     }
 
     /// The axes that are kept apart, and their sizes.

@@ -106,3 +106,70 @@ fn wrong_arguments_are_errors() {
     let empty = Tensor::zeros(&[0, 2], DType::F32).unwrap();
     assert!(layer().adapt(&empty).is_err());
 }
+
+#[test]
+fn a_model_s_layer_takes_statistics_of_what_comes_to_it() {
+    let data: Vec<f32> = (0..700 * 3).map(|i| (i * 37 % 101) as f32 / 10.0).collect();
+    let data = Tensor::from_f32(&[700, 3], data).unwrap();
+    let before = || Dense::new(2).activation("tanh").name("before");
+    let mut model = Sequential::new();
+    model.add(Input::new([3]));
+    model.add(before());
+    model.add(Normalization::new().name("standard"));
+    model.add(Dense::new(1).name("after"));
+    model.compile("sgd", "mse", ["mae"]).unwrap();
+    let others = model.layer_weights("before").unwrap();
+    model.adapt("standard", &data).unwrap();
+    assert_eq!(model.layer_weights("before").unwrap(), others);
+    // The layer alone, on what the first layer gives.
+    let mut first = Sequential::new();
+    first.add(Input::new([3]));
+    first.add(before());
+    first.build().unwrap();
+    first.set_weights(&others).unwrap();
+    let hidden = first.predict(&data, PredictOptions::new()).unwrap();
+    let mut alone = Normalization::new();
+    alone.adapt(&hidden).unwrap();
+    let expected = alone.adapted().unwrap();
+    let found = model.layer_weights("standard").unwrap();
+    crate::golden::assert_tensor("mean", &found[0], &expected[0], 1e-6);
+    crate::golden::assert_tensor("variance", &found[1], &expected[1], 1e-6);
+    assert!(expected[1].to_f64()[0] > 1e-3);
+    // Training leaves them as they are.
+    let y = Tensor::zeros(&[700, 1], DType::F32).unwrap();
+    model
+        .fit((&data, &y), FitOptions::new().verbose(false))
+        .unwrap();
+    assert_eq!(model.layer_weights("standard").unwrap(), found);
+}
+
+#[test]
+fn what_cannot_be_adapted_is_an_error() {
+    let data = Tensor::from_f32(&[2, 2], vec![1.0, 2.0, 3.0, f32::NAN]).unwrap();
+    let mut model = Sequential::new();
+    model.add(Input::new([2]));
+    model.add(Normalization::new().name("standard"));
+    model.add(
+        Normalization::new()
+            .statistics(&[0.0], &[1.0])
+            .name("given"),
+    );
+    model.add(Dense::new(1).name("dense"));
+    model.build().unwrap();
+    let mut check = |layer: &str, part: &str| {
+        let error = model.adapt(layer, &data).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    };
+    check("standrad", "did you mean `standard`?");
+    check(
+        "dense",
+        "the name of a Normalization layer, received `dense`, which is Dense",
+    );
+    check("given", "mean and variance were given");
+    check("standard", "infinite or NaN");
+    let wide = Tensor::zeros(&[2, 3], DType::F32).unwrap();
+    assert!(model.adapt("standard", &wide).is_err());
+    let unchanged = model.layer_weights("standard").unwrap();
+    assert_eq!(unchanged[0].to_f64(), [0.0, 0.0]);
+    assert_eq!(unchanged[1].to_f64(), [1.0, 1.0]);
+}

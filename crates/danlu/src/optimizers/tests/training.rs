@@ -64,8 +64,16 @@ fn wrong_arguments_are_errors() {
             "a list of texts",
         ),
         (
-            json!({ "type": "Adam", "exclude_from_weight_decay": ["b.*s"] }),
-            "no regular expressions",
+            json!({ "type": "Adam", "exclude_from_weight_decay": ["bias", "(ker"] }),
+            "received `(ker`: ",
+        ),
+        (
+            json!({ "type": "Adam", "exclude_from_weight_decay": [""] }),
+            "found in every name",
+        ),
+        (
+            json!({ "type": "Muon", "exclude_layers": ["dense[0-"] }),
+            "regular expressions such as",
         ),
         (
             json!({ "type": "Adagrad", "initial_accumulator_value": -1.0 }),
@@ -83,7 +91,7 @@ fn wrong_arguments_are_errors() {
         ),
         (json!({ "type": "Muon", "ns_steps": 0 }), "`ns_steps`"),
         (
-            json!({ "type": "Muon", "exclude_layers": ["^a"] }),
+            json!({ "type": "Muon", "exclude_layers": ["(a"] }),
             "`exclude_layers`",
         ),
         (json!("adma"), "did you mean `adam`?"),
@@ -151,6 +159,26 @@ fn methods_set_what_recipes_set() {
     assert_eq!(to_json(&built, 0.0), to_json(&*recipe, 0.0));
     let constant = built.learning_rate(0.25);
     assert_eq!(to_json(&constant, 0.25)["config"]["learning_rate"], 0.25);
+}
+
+/// As `re.search` of Python would, in the parameter's own name and in that with its layer's.
+#[test]
+fn what_a_pattern_is_found_in_does_not_decay() {
+    for (patterns, decaying) in [
+        (
+            &["bias"] as &[&str],
+            &["dense/kernel", "bn/gamma"] as &[&str],
+        ),
+        (&["^(bias|gamma)$"], &["dense/kernel"]),
+        (&["^dense"], &["bn/gamma"]),
+        (&["a$", "bi.s"], &["dense/kernel"]),
+        (&["kern[^e]"], &["dense/kernel", "dense/bias", "bn/gamma"]),
+    ] {
+        let adam = Adam::default().exclude_from_weight_decay(patterns.iter().copied());
+        let names = ["dense/kernel", "dense/bias", "bn/gamma"];
+        let kept = names.into_iter().filter(|name| adam.options().decays(name));
+        assert_eq!(kept.collect::<Vec<_>>(), decaying, "{patterns:?}");
+    }
 }
 
 #[test]

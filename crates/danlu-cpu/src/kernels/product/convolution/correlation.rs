@@ -1,6 +1,6 @@
 //! Windows over images times weights: what the forward convolution and its input gradient share.
 
-use super::super::block::{BLayout, Contraction};
+use super::super::block::{BLayout, Contraction, Zone};
 use super::super::kernel;
 use super::super::panels::{Panel, Steps, pack_panel, packed_width, panels, piece_length};
 use super::super::windows::{self, Windows};
@@ -8,6 +8,7 @@ use super::super::{
     Epilogue, ImageOperand, PoolInto, Room, Shared, Sharing, Target, Tile, scratch_for,
 };
 use super::image::Images;
+use super::zones;
 use crate::kernels::pooling::Pool2d;
 use crate::simd::Isa;
 use crate::threads::Pool;
@@ -48,7 +49,7 @@ pub(super) struct Geometry {
 
 impl Geometry {
     /// Channels that are contracted into one column.
-    fn group_channels(&self) -> usize {
+    pub(super) fn group_channels(&self) -> usize {
         if self.depthwise {
             1
         } else {
@@ -75,6 +76,8 @@ pub(super) struct Correlation {
     band: usize,
     sharing: Sharing,
     windows: Option<Box<WindowTables>>,
+    /// For each band of an image, which rows of the kernel its windows need: those at the image's edges have some in the padding.
+    zones: Vec<Vec<Zone>>,
 }
 
 /// What a plan needs that pools its result in registers.
@@ -131,7 +134,10 @@ impl Correlation {
             wanted = wanted.min((TILE_ELEMENTS / (columns * groups).max(1)).max(TASK_WINDOWS));
         }
         let (images_per_task, band) = if windows >= wanted {
-            let bands = (windows / wanted).clamp(1, output[0].max(1));
+            let mut bands = (windows / wanted).clamp(1, output[0].max(1));
+            if images.copied && geometry.followed.is_none() {
+                bands = bands.min(zones::few_bands(&geometry));
+            }
             let band = output[0].div_ceil(bands);
             let multiple = geometry.followed.map_or(1, |pool| pool.stride[0]);
             (1, band.next_multiple_of(multiple))
@@ -171,9 +177,11 @@ impl Correlation {
             band: band.max(1),
             sharing: Sharing::new(threads, flops, bytes),
             windows: None,
+            zones: Vec::new(),
         };
         plan.make_tables();
         plan.windows = plan.window_tables();
+        plan.zones = zones::zones(&plan.geometry, plan.band, plan.images_per_task);
         plan
     }
 
@@ -306,6 +314,23 @@ impl Correlation {
         self.images_per_task * windows * self.geometry.columns * self.geometry.groups
     }
 
+    /// Bands of an image.
+    fn bands(&self) -> usize {
+        self.geometry.output[0].div_ceil(self.band)
+    }
+
+    /// How many tiles an epilogue is given.
+    pub fn tiles(&self) -> usize {
+        self.geometry.batch.div_ceil(self.images_per_task) * self.bands()
+    }
+
+    /// Which tile begins at a row.
+    pub fn tile_at(&self, row: usize) -> usize {
+        let [height, width] = self.geometry.output;
+        let (image, y) = (row / (height * width), row / width % height);
+        image / self.images_per_task * self.bands() + y / self.band
+    }
+
     /// # Safety
     /// `source` must be readable for the images, `weights` at every offset that [`Weights`] names, `c` writable for the result and
     /// `room` for [`Correlation::scratch_bytes`]; `c` and `room` must overlap nothing else.
@@ -346,6 +371,7 @@ impl Correlation {
                     c_stride: filters,
                     accumulate: false,
                     diagonal: self.geometry.depthwise,
+                    zones: self.zones_of(&task),
                 });
             }
             if let Some(epilogue) = epilogue {
@@ -409,6 +435,14 @@ impl Correlation {
         });
     }
 
+    /// The zones of a task's windows; empty if all need the whole kernel.
+    fn zones_of(&self, task: &Task) -> &[Zone] {
+        match self.zones.get(task.y / self.band) {
+            Some(zones) => &zones[..zones.len() / self.images_per_task * task.count],
+            None => &[],
+        }
+    }
+
     /// Calls `body` for every task once the images that it looks at are ready, on any thread.
     fn for_each_task(
         &self,
@@ -419,7 +453,7 @@ impl Correlation {
     ) {
         let copies = Shared(copies);
         let Geometry { batch, output, .. } = self.geometry;
-        let bands = output[0].div_ceil(self.band);
+        let bands = self.bands();
         let tasks = if output[1] == 0 || self.geometry.columns * self.geometry.groups == 0 {
             0
         } else {

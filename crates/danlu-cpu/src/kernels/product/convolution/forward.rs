@@ -110,6 +110,16 @@ impl ConvolutionForwardPlan {
         Some(self.correlation.tile_elements())
     }
 
+    /// How many tiles an epilogue is given.
+    pub fn tiles(&self) -> usize {
+        self.correlation.tiles()
+    }
+
+    /// Which of them begins at a row of the result, `[batch * output height * output width, filters]`.
+    pub fn tile_at(&self, row: usize) -> usize {
+        self.correlation.tile_at(row)
+    }
+
     /// Computes `y` from the images `x` and the weights. Tiles are full-width: `[batch * output height * output width, filters]`.
     ///
     /// # Safety

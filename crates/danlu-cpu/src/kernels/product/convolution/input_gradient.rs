@@ -24,7 +24,7 @@ pub struct ConvolutionInputGradientPlan {
 /// How it is computed: the shape decides.
 #[derive(Debug)]
 enum Method {
-    Correlation(Correlation),
+    Correlation(Box<Correlation>),
     Scatter(ScatterPlan),
     Noted(NotedInputGradient),
 }
@@ -111,7 +111,9 @@ impl ConvolutionInputGradientPlan {
         };
         Ok(ConvolutionInputGradientPlan {
             shape,
-            method: Method::Correlation(Correlation::new(isa, geometry, weights, threads)),
+            method: Method::Correlation(Box::new(Correlation::new(
+                isa, geometry, weights, threads,
+            ))),
         })
     }
 
@@ -145,6 +147,22 @@ impl ConvolutionInputGradientPlan {
             Method::Scatter(scatter) => scatter.tile_elements(),
             Method::Noted(noted) => noted.tile_elements(),
         })
+    }
+
+    /// How many tiles an epilogue is given.
+    pub fn tiles(&self) -> usize {
+        match &self.method {
+            Method::Correlation(correlation) => correlation.tiles(),
+            Method::Scatter(_) | Method::Noted(_) => self.shape.batch,
+        }
+    }
+
+    /// Which of them begins at a row of the result, `[batch * height * width, channels]`.
+    pub fn tile_at(&self, row: usize) -> usize {
+        match &self.method {
+            Method::Correlation(correlation) => correlation.tile_at(row),
+            Method::Scatter(_) | Method::Noted(_) => row / (self.shape.height * self.shape.width),
+        }
     }
 
     /// Computes `dx` from `dy` and the weights. Tiles are full-width: `[batch * height * width, channels]`.

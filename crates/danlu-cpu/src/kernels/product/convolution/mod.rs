@@ -13,6 +13,7 @@ mod noted;
 mod scatter;
 mod shape;
 mod weight_gradient;
+mod zones;
 
 pub use forward::ConvolutionForwardPlan;
 pub use input_gradient::ConvolutionInputGradientPlan;

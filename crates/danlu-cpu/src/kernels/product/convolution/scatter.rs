@@ -212,6 +212,7 @@ impl ScatterPlan {
             c_stride: stride,
             accumulate: false,
             diagonal: false,
+            zones: &[],
         });
         self.isa.dispatch(AddWindows {
             shape: &self.shape,

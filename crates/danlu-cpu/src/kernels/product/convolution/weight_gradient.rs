@@ -375,6 +375,7 @@ impl ConvolutionWeightGradientPlan {
                     c_stride: filters,
                     accumulate: piece > first,
                     diagonal: depthwise,
+                    zones: &[],
                 });
             }
         }

@@ -184,6 +184,7 @@ impl MatmulPlan {
                 c_stride: stride,
                 accumulate: false,
                 diagonal: false,
+                zones: &[],
             };
             // SAFETY: the caller vouches for the operands; the tile is this task's own.
             unsafe { self.contract(contraction, rooms.get(), slot) };
@@ -268,6 +269,7 @@ impl MatmulPlan {
                     c_stride: n,
                     accumulate: false,
                     diagonal: false,
+                    zones: &[],
                 };
                 // SAFETY: the caller vouches for the operands; the piece's sum is this task's own.
                 unsafe { self.contract(contraction, rooms.get(), slot) };
