@@ -129,10 +129,13 @@ pub struct EvaluateArguments {
 pub struct PredictArguments {
     /// A model: .keras, .h5, or a run folder
     pub model: String,
-    /// Files with examples (PNG, IDX, NPY, NPZ); - is standard input
-    #[arg(required = true, value_name = "INPUT")]
+    /// Files with examples (PNG, IDX, NPY, NPZ); - is standard input. For a model of several inputs each is an NPZ file with an array for each
+    #[arg(required_unless_present = "named", value_name = "INPUT")]
     pub inputs: Vec<String>,
-    /// Write to this file instead: .npy (the outputs alone), .csv or .jsonl
+    /// A file with examples of one input of a model of several; repeatable, one for each input
+    #[arg(long = "input", value_name = "NAME=FILE", conflicts_with = "inputs")]
+    pub named: Vec<String>,
+    /// Write to this file instead: .npy (the outputs alone), .npz (each output alone, by its name), .csv or .jsonl
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Examples that are computed together; it never changes a result

@@ -1,6 +1,10 @@
 //! What a model's outputs mean: classes and probabilities, or numbers.
 
 use danlu::Model;
+use danlu::activations::Activation;
+use serde_json::Value;
+
+use crate::failure::Result;
 
 /// How outputs become probabilities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,34 +21,48 @@ pub enum Reading {
     Logit,
 }
 
-/// How a model's outputs are to be read: a classifier ends in softmax or sigmoid, or was compiled with a cross-entropy.
-pub fn reading(model: &Model) -> Reading {
-    let units = model
-        .output_shape()
-        .and_then(|shape| shape.last().copied())
-        .unwrap_or(0);
-    let activation = model
-        .layers()
-        .last()
-        .map(|(_, layer)| match layer.class_name() {
-            "Softmax" => "softmax".to_owned(),
-            _ => match layer.config().get("activation") {
-                Some(serde_json::Value::String(name)) => name.clone(),
-                _ => String::new(),
-            },
-        });
-    let loss = model.compile_config().map_or(String::new(), |config| {
-        config["loss"].to_string().to_lowercase()
+/// How each of a model's outputs is to be read: a classifier ends in softmax or sigmoid, or was compiled with a cross-entropy.
+///
+/// # Errors
+/// The model is not built.
+pub fn readings(model: &Model) -> Result<Vec<Reading>> {
+    let shapes = model.output_shapes().unwrap_or_default();
+    let activations = model.output_activations()?;
+    let losses = losses(model);
+    let outputs = shapes.iter().zip(activations).enumerate();
+    let readings = outputs.map(|(place, (shape, activation))| {
+        let units = shape.last().copied().unwrap_or(0);
+        let loss = losses
+            .get(place)
+            .map(|loss| loss.to_string().to_lowercase());
+        reading(units, activation, &loss.unwrap_or_default())
     });
-    let crossentropy = loss.contains("crossentropy");
-    match (activation.as_deref(), units) {
+    Ok(readings.collect())
+}
+
+fn reading(units: usize, activation: Option<Activation>, loss: &str) -> Reading {
+    match (activation, units) {
         (_, 0) => Reading::Numbers,
-        (Some("sigmoid"), 1) => Reading::Probability,
+        (Some(Activation::Sigmoid), 1) => Reading::Probability,
         (_, 1) if loss.contains("binary") => Reading::Logit,
         (_, 1) => Reading::Numbers,
-        (Some("softmax" | "sigmoid"), _) => Reading::Probabilities,
-        _ if crossentropy => Reading::Logits,
+        (Some(Activation::Softmax | Activation::Sigmoid), _) => Reading::Probabilities,
+        _ if loss.contains("crossentropy") => Reading::Logits,
         _ => Reading::Numbers,
+    }
+}
+
+/// The loss of each output as Keras' config; null where it has none, nothing where the model is not compiled.
+pub fn losses(model: &Model) -> Vec<Value> {
+    let names = model.output_names();
+    let config = model.compile_config().unwrap_or_default();
+    let loss = &config["loss"];
+    let is_one = |loss: &Value| loss.is_string() || loss.get("class_name").is_some();
+    match loss {
+        Value::Null => Vec::new(),
+        Value::Array(losses) => losses.clone(),
+        loss if is_one(loss) => vec![loss.clone(); names.len()],
+        losses => names.iter().map(|name| losses[name].clone()).collect(),
     }
 }
 

@@ -91,29 +91,27 @@ pub fn model(subject: &str, data: Option<&str>, executor: Box<dyn Executor>) -> 
         return recipe.build_architecture(architecture, None, executor);
     }
     // MNIST's sizes are known, so that its recipe can be looked at without its files.
-    let (example, classes) = match source {
-        Some(DataSource::Builtin(name)) if name == "mnist" => (vec![28, 28, 1], Some(10)),
+    let shape = match source {
+        Some(DataSource::Builtin(name)) if name == "mnist" => DataShape {
+            inputs: vec![("x".to_owned(), vec![28, 28, 1])],
+            classes: recipe.targets.is_empty().then_some(10),
+        },
         Some(source) => {
-            let source = source.open()?;
+            let mut source = source.open()?;
+            if !recipe.targets.is_empty() {
+                source = source.with_targets(&recipe.targets)?;
+            }
             let part = source.train.as_ref().or(source.test.as_ref());
             let part = part.ok_or_else(|| Failure::failed("the data has no examples"))?;
-            let specification = part.specification();
-            (
-                specification.features[0].shape.clone(),
-                specification.classes,
-            )
+            DataShape::of(part.specification())
         }
+        // A graph may say all shapes itself.
+        None if matches!(recipe.model, ModelPart::Graph(_)) => DataShape::default(),
         None => {
             return Err(Failure::usage(
                 "the recipe names no data: give --data, for the input's shape",
             ));
         }
     };
-    recipe.build(
-        &DataShape {
-            example: &example,
-            classes,
-        },
-        executor,
-    )
+    recipe.build(&shape, executor)
 }

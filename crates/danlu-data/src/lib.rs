@@ -19,7 +19,7 @@ pub mod suggest;
 pub use batches::Batches;
 pub use dataset::{
     ArrayDataset, Batch, BatchSource, Dataset, Field, Fingerprint, IteratorSource, Specification,
-    Subset, check_labels, validation_split,
+    Subset, check_labels, check_labels_of, validation_split,
 };
 pub use error::{Error, Result};
 pub use sources::{Source, open_builtin, open_path};

@@ -11,6 +11,7 @@ use crate::arguments::EvaluateArguments;
 use crate::data::{DataSource, has_pixels, pixel_scale};
 use crate::failure::{Failure, Result};
 use crate::output::{self, Messages};
+use crate::recipe::targets;
 use crate::{device, models};
 
 /// Prints loss and metrics of a model on data.
@@ -31,6 +32,7 @@ pub fn run(arguments: &EvaluateArguments) -> Result<()> {
         source =
             source.with_pixel_scale(pixel_scale(&model, arguments.pixel_scale, messages) as f32);
     }
+    let source = targets::of_model(source, model.metadata().get("targets"))?;
     let (part, what) = held_out(&model, &source)?;
     messages.note(&format!("evaluating on {what}: {} examples", part.len()));
     let results = evaluate(&mut model, &part)?;

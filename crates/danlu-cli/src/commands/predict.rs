@@ -5,25 +5,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use danlu::Model;
-use danlu::data::ArrayDataset;
 use danlu::data::files::{check_writable, write_atomically};
-use danlu::data::sources::{npy, read_inputs};
-use danlu::graph::Tensor;
+use danlu::data::sources::{Inputs, npy, npz, read_inputs, read_named_inputs};
+use danlu::data::{ArrayDataset, suggest};
 use danlu::training::PredictOptions;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::arguments::{DeviceArguments, PredictArguments};
-use crate::classifier::{self, Reading};
 use crate::data::pixel_scale;
 use crate::failure::{Failure, Result};
 use crate::output::{self, Messages};
+use crate::predictions::{Predicted, csv, entries, join, line};
 use crate::{device, models};
-
-/// Outputs of one input, and how its examples are called.
-struct Predicted {
-    names: Vec<String>,
-    outputs: Tensor,
-}
 
 /// Prints or writes the outputs of a model for pictures and arrays.
 ///
@@ -39,17 +32,20 @@ pub fn run(arguments: &PredictArguments) -> Result<()> {
             .unwrap_or("")
     });
     if let (Some(extension), Some(path)) = (extension, &arguments.out)
-        && !["npy", "csv", "jsonl"].contains(&extension)
+        && !["npy", "npz", "csv", "jsonl"].contains(&extension)
     {
         return Err(Failure::Usage(format!(
-            "--out {}: expected a file that ends in .npy, .csv or .jsonl",
+            "--out {}: expected a file that ends in .npy, .npz, .csv or .jsonl",
             path.display()
         )));
     }
     if let Some(path) = &arguments.out {
         check_writable(path)?;
     }
-    if arguments.inputs.iter().filter(|path| *path == "-").count() > 1 {
+    let named = named(&arguments.named)?;
+    let files = named.iter().map(|(_, file)| *file);
+    let all = files.chain(arguments.inputs.iter().map(String::as_str));
+    if all.filter(|path| *path == "-").count() > 1 {
         return Err(Failure::usage(
             "`-` was given more than once, but standard input can be read only once",
         ));
@@ -66,201 +62,188 @@ pub fn run(arguments: &PredictArguments) -> Result<()> {
         arguments.device.clone()
     };
     let mut model = models::load(&arguments.model, device::open(&device)?.executor, false)?;
-    let shape = model.input_shape().ok_or_else(|| {
-        Failure::failed(
-            "the model does not know the shape of its input; build it with an Input layer",
-        )
-    })?;
+    let names = model.output_names();
+    if let (Some("npy"), Some(path), [_, _, ..]) = (extension, &arguments.out, names.as_slice()) {
+        return Err(Failure::Usage(format!(
+            "--out {}: the model has the outputs {}, and an .npy file holds one; write an .npz, .csv or .jsonl file",
+            path.display(),
+            names.join(", ")
+        )));
+    }
     let mut scale = None;
     let mut predicted = Vec::new();
-    for path in &arguments.inputs {
-        let inputs = read_inputs(path, &shape)?;
-        let count = inputs.examples.shape()[0];
-        let mut dataset = ArrayDataset::from_named(
-            "inputs",
-            vec![("x".to_owned(), Arc::new(inputs.examples))],
-            Vec::new(),
-        )?;
-        dataset = dataset.with_example_shape(&shape)?;
-        if inputs.pixels {
+    for inputs in Groups::new(&model, &arguments.inputs, named)? {
+        let (own, inputs) = inputs?;
+        let count = inputs[0].examples.shape()[0];
+        let has_pixels = inputs.iter().any(|input| input.pixels);
+        let name = title(&inputs);
+        let features = own.into_iter().zip(inputs);
+        let features = features.map(|(name, input)| (name, Arc::new(input.examples)));
+        let mut dataset = ArrayDataset::from_named("inputs", features.collect(), Vec::new())?;
+        if has_pixels {
             let scale =
                 *scale.get_or_insert_with(|| pixel_scale(&model, arguments.pixel_scale, messages));
             dataset = dataset.with_pixel_scale(scale as f32);
         }
-        let outputs = model.predict(
+        let outputs = model.predict_outputs(
             dataset,
             PredictOptions::new().batch_size(arguments.batch_size),
         )?;
         let names = match count {
-            1 => vec![inputs.name],
-            _ => (0..count)
-                .map(|index| format!("{}[{index}]", inputs.name))
-                .collect(),
+            1 => vec![name],
+            _ => (0..count).map(|index| format!("{name}[{index}]")).collect(),
         };
         predicted.push(Predicted { names, outputs });
     }
-    if let (Some("npy"), Some(path)) = (extension, &arguments.out) {
-        let joined = join(predicted)?;
-        return Ok(write_atomically(path, |file| npy::write(file, &joined))?);
+    match (extension, &arguments.out) {
+        (Some("npy"), Some(path)) => {
+            let outputs = join(predicted)?;
+            return Ok(write_atomically(path, |file| {
+                npy::write(file, &outputs[0])
+            })?);
+        }
+        (Some("npz"), Some(path)) => {
+            let outputs = join(predicted)?;
+            let arrays = names.iter().map(String::as_str).zip(&outputs);
+            let arrays: Vec<_> = arrays.collect();
+            return Ok(write_atomically(path, |file| npz::write(file, &arrays))?);
+        }
+        _ => {}
     }
     for one in &predicted {
-        warn_of_nan(one, messages);
+        if let Some(warning) = one.not_numbers() {
+            messages.warning(&warning);
+        }
     }
-    let entries = entries(&model, &predicted);
+    let entries = entries(&model, &predicted)?;
     match (extension, &arguments.out) {
         (Some("jsonl"), Some(path)) => {
             let lines: String = entries.iter().map(|entry| format!("{entry}\n")).collect();
             write(path, &lines)
         }
-        (Some(_), Some(path)) => write(path, &csv(&entries)),
+        (Some(_), Some(path)) => write(path, &csv(&names, &entries)),
         _ if arguments.json => output::json(&Value::Array(entries)),
-        _ => output::data(&entries.iter().map(line).collect::<String>()),
+        _ => {
+            let lines = entries.iter().map(|entry| line(&names, entry));
+            output::data(&lines.collect::<String>())
+        }
     }
 }
 
-/// Says which examples have outputs that are no numbers.
-fn warn_of_nan(predicted: &Predicted, messages: Messages) {
-    let values = predicted.outputs.as_f32().unwrap_or(&[]);
-    let size = (values.len() / predicted.names.len().max(1)).max(1);
-    let bad = |outputs: &[f32]| !outputs.iter().all(|value| value.is_finite());
-    let mut places = values
-        .chunks(size)
-        .enumerate()
-        .filter(|(_, outputs)| bad(outputs));
-    let Some((first, _)) = places.next() else {
-        return;
+/// What `--input` says: names of inputs with their files.
+fn named(words: &[String]) -> Result<Vec<(&str, &str)>> {
+    let pair = |word: &'_ String| -> Result<(usize, usize)> {
+        match word.find('=') {
+            Some(place) if place > 0 && place + 1 < word.len() => Ok((place, place + 1)),
+            _ => Err(Failure::Usage(format!(
+                "--input {word}: expected NAME=FILE, such as left=left.npy"
+            ))),
+        }
     };
-    let others = match places.count() {
-        0 => String::new(),
-        count => format!(" and {count} more"),
-    };
-    messages.warning(&format!(
-        "the outputs for {}{others} are infinite or no numbers (NaN): look for such numbers, or very large ones, in the input",
-        predicted.names[first]
-    ));
+    let pairs = words.iter().map(|word| {
+        let (end, start) = pair(word)?;
+        Ok((&word[..end], &word[start..]))
+    });
+    pairs.collect()
+}
+
+/// What a name in the report stands for: the file, or the files of all inputs.
+fn title(inputs: &[Inputs]) -> String {
+    let mut names: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
+    names.dedup();
+    names.join(", ")
+}
+
+/// Examples that go together: an array for each input of the model.
+struct Groups<'a> {
+    own: Vec<String>,
+    shapes: Vec<Vec<usize>>,
+    files: std::slice::Iter<'a, String>,
+    /// The files of the inputs in the model's order, where they were given by name.
+    named: Option<Vec<&'a str>>,
+}
+
+impl<'a> Groups<'a> {
+    fn new(
+        model: &Model,
+        files: &'a [String],
+        named: Vec<(&'a str, &'a str)>,
+    ) -> Result<Groups<'a>> {
+        let shapes = model.input_shapes().ok_or_else(|| {
+            Failure::failed(
+                "the model does not know the shape of its input; build it with an Input layer",
+            )
+        })?;
+        let own: Vec<String> = model.input_names().into_iter().map(str::to_owned).collect();
+        let mut found: Vec<Option<&str>> = vec![None; own.len()];
+        for (name, file) in &named {
+            let Some(place) = own.iter().position(|own| own == name) else {
+                let hint = suggest::hint(name, own.iter().map(String::as_str));
+                return Err(Failure::Usage(format!(
+                    "--input {name}={file}: the model has no input named `{name}`{hint}"
+                )));
+            };
+            if found[place].replace(file).is_some() {
+                return Err(Failure::Usage(format!(
+                    "--input {name}={file}: `{name}` was given twice; an array may hold several examples"
+                )));
+            }
+        }
+        if let Some(place) = found.iter().position(Option::is_none)
+            && !named.is_empty()
+        {
+            return Err(Failure::Usage(format!(
+                "the model has the inputs {}: give --input {}=FILE, too",
+                own.join(", "),
+                own[place]
+            )));
+        }
+        Ok(Groups {
+            own,
+            shapes,
+            files: files.iter(),
+            named: found.into_iter().collect(),
+        })
+    }
+}
+
+impl Iterator for Groups<'_> {
+    type Item = Result<(Vec<String>, Vec<Inputs>)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let inputs = match (self.named.take(), self.own.as_slice()) {
+            (Some(files), _) => {
+                let files = files.iter().zip(&self.shapes);
+                let inputs = files.map(|(file, shape)| read_inputs(file, shape));
+                inputs.collect()
+            }
+            (None, [_]) => {
+                let input = read_inputs(self.files.next()?, &self.shapes[0]);
+                input.map(|input| vec![input])
+            }
+            (None, own) => {
+                let file = self.files.next()?;
+                let inputs: Vec<(&str, &[usize])> = own
+                    .iter()
+                    .zip(&self.shapes)
+                    .map(|(name, shape)| (name.as_str(), shape.as_slice()))
+                    .collect();
+                read_named_inputs(file, &inputs)
+            }
+        };
+        Some(match inputs {
+            Ok(inputs) => Ok((self.own.clone(), inputs)),
+            // One file for several inputs is a question of usage.
+            Err(error @ danlu::data::Error::Mismatch { .. }) if self.own.len() > 1 => {
+                Err(Failure::usage(error))
+            }
+            Err(error) => Err(error.into()),
+        })
+    }
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
     Ok(write_atomically(path, |file| {
         file.write_all(text.as_bytes())
     })?)
-}
-
-/// All outputs as one array.
-fn join(predicted: Vec<Predicted>) -> Result<Tensor> {
-    let mut shape = predicted
-        .first()
-        .map(|one| one.outputs.shape().to_vec())
-        .unwrap_or_default();
-    shape[0] = predicted.iter().map(|one| one.outputs.shape()[0]).sum();
-    let values = predicted
-        .iter()
-        .flat_map(|one| one.outputs.as_f32().unwrap_or(&[]).iter().copied());
-    Tensor::from_f32(&shape, values.collect()).map_err(Failure::failed)
-}
-
-/// One JSON object for each example.
-fn entries(model: &Model, predicted: &[Predicted]) -> Vec<Value> {
-    let reading = classifier::reading(model);
-    let names = model
-        .metadata()
-        .get("class_names")
-        .and_then(Value::as_array)
-        .cloned();
-    let mut entries = Vec::new();
-    for one in predicted {
-        let values = one.outputs.as_f32().unwrap_or(&[]);
-        let size = values.len() / one.names.len().max(1);
-        for (index, name) in one.names.iter().enumerate() {
-            let outputs = &values[index * size..(index + 1) * size];
-            let mut entry =
-                json!({ "input": name, "outputs": nested(outputs, &one.outputs.shape()[1..]) });
-            let flat = one.outputs.shape().len() == 2 && reading != Reading::Numbers;
-            if let Some(probabilities) =
-                classifier::probabilities(reading, outputs).filter(|_| flat)
-            {
-                // Where the outputs are no numbers there is no class; both are null then.
-                let class = classifier::largest(&probabilities);
-                let label = |class: usize| {
-                    let label = names.as_ref().and_then(|names| names.get(class)).cloned();
-                    label.unwrap_or_else(|| json!(class.to_string()))
-                };
-                entry["class"] = json!(class);
-                entry["label"] = class.map_or(Value::Null, label);
-                entry["probabilities"] = json!(probabilities);
-            }
-            entries.push(entry);
-        }
-    }
-    entries
-}
-
-/// Numbers as nested lists of this shape. A number that JSON does not have becomes null.
-fn nested(values: &[f32], shape: &[usize]) -> Value {
-    match shape {
-        [] => json!(values.first().copied().map(f64::from)),
-        [_, rest @ ..] => {
-            let size = rest.iter().product::<usize>().max(1);
-            Value::Array(values.chunks(size).map(|part| nested(part, rest)).collect())
-        }
-    }
-}
-
-/// An example for people.
-fn line(entry: &Value) -> String {
-    let input = entry["input"].as_str().unwrap_or("");
-    match (entry["label"].as_str(), entry["class"].as_u64()) {
-        (Some(label), Some(class)) => {
-            let probability = entry["probabilities"][class as usize]
-                .as_f64()
-                .unwrap_or(0.0);
-            format!("{input}: {label} ({:.1} %)\n", probability * 100.0)
-        }
-        _ if entry.get("class").is_some() => {
-            format!("{input}: no class (the outputs are no numbers)\n")
-        }
-        _ => format!("{input}: {}\n", entry["outputs"]),
-    }
-}
-
-fn csv(entries: &[Value]) -> String {
-    let numbers = |value: &Value| -> Vec<String> {
-        match value {
-            Value::Array(values) => values.iter().map(ToString::to_string).collect(),
-            value => vec![value.to_string()],
-        }
-    };
-    let quoted = |text: &str| match text.contains([',', '"', '\n']) {
-        true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text.to_owned(),
-    };
-    let classes = entries
-        .first()
-        .is_some_and(|entry| entry.get("class").is_some());
-    let count = entries
-        .first()
-        .map_or(0, |entry| numbers(&entry["outputs"]).len());
-    let mut text = "input".to_owned();
-    if classes {
-        text.push_str(",class,label");
-    }
-    for index in 0..count {
-        text.push_str(&format!(",output_{index}"));
-    }
-    text.push('\n');
-    for entry in entries {
-        text.push_str(&quoted(entry["input"].as_str().unwrap_or("")));
-        if classes {
-            text.push_str(&format!(
-                ",{},{}",
-                entry["class"],
-                quoted(entry["label"].as_str().unwrap_or(""))
-            ));
-        }
-        for number in numbers(&entry["outputs"]) {
-            text.push_str(&format!(",{}", quoted(&number)));
-        }
-        text.push('\n');
-    }
-    text
 }

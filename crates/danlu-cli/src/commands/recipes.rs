@@ -21,7 +21,7 @@ pub fn run(arguments: &RecipesArguments) -> Result<()> {
                     .get("description")
                     .and_then(|value| value.as_str())
                     .unwrap_or("");
-                text.push_str(&format!("{:14} {description}\n", recipe.name));
+                text.push_str(&format!("{:16} {description}\n", recipe.name));
             }
             output::data(&text)
         }

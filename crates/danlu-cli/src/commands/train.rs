@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use danlu::cpu::measure_peak;
 use danlu::data::files::check_writable;
-use danlu::data::{Dataset, Source, check_labels};
+use danlu::data::{Dataset, Source};
 use danlu::training::{FitOptions, History, Progress};
 use danlu::{Config, Model};
 use serde_json::{Value, json};
@@ -21,9 +21,9 @@ use crate::output::{self, Messages};
 use crate::progress::{Watcher, note_early_stop, stopped_early};
 use crate::recipe::build::DataShape;
 use crate::recipe::document::Document;
-use crate::recipe::{ModelPart, Recipe};
+use crate::recipe::{ModelPart, Recipe, targets};
 use crate::run_folder::RunFolder;
-use crate::{interrupt, models, subject};
+use crate::{fit_check, interrupt, models, subject};
 
 fn change(document: &mut Document, arguments: &TrainArguments) -> Result<()> {
     for assignment in &arguments.set {
@@ -100,7 +100,10 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
                 .to_owned(),
         )
     })?;
-    let source = source.open()?;
+    let mut source = source.open()?;
+    if !recipe.targets.is_empty() {
+        source = source.with_targets(&recipe.targets)?;
+    }
     let Device {
         executor,
         threads,
@@ -115,7 +118,8 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
     for warning in model.warnings() {
         messages.warning(warning);
     }
-    let mut source = source;
+    let kept = model.metadata().get("targets");
+    source = targets::of_model(source, kept.filter(|_| recipe.targets.is_empty()))?;
     if has_pixels(&source) {
         let scale = pixel_scale(&model, recipe.pixel_scale, messages);
         model
@@ -126,7 +130,7 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
     let Some(train) = source.train.clone() else {
         return Err(Failure::failed("the data has no training part"));
     };
-    check(&model, &source)?;
+    fit_check::check(&model, &source)?;
     describe(&mut model, &recipe, &source);
     let data: Arc<dyn Dataset> = Arc::new(train);
     // What only the first step would find is found before there is a run folder.
@@ -284,11 +288,10 @@ fn make_model(
     let Some(train) = &source.train else {
         return Err(Failure::failed("the data has no training part"));
     };
-    let specification = train.specification();
     let mut model = match &recipe.model {
         ModelPart::File(file) => {
             let mut model = models::load(&file.display().to_string(), executor, true)?;
-            if recipe.training.optimizer.is_some() || recipe.training.loss.is_some() {
+            if recipe.training.optimizer.is_some() || recipe.training.objectives.losses.is_some() {
                 recipe.compile(&mut model)?;
             }
             if !model.is_compiled() {
@@ -306,45 +309,14 @@ fn make_model(
             model.set_seed(recipe.training.seed);
             model
         }
-        ModelPart::Layers(_) | ModelPart::Architecture(_) => {
-            let example = &specification.features[0].shape;
-            recipe.build(
-                &DataShape {
-                    example,
-                    classes: specification.classes,
-                },
-                executor,
-            )?
+        ModelPart::Layers(_) | ModelPart::Graph(_) | ModelPart::Architecture(_) => {
+            recipe.build(&DataShape::of(train.specification()), executor)?
         }
     };
     if let Some(init) = &recipe.init {
         models::load_weights(&mut model, &init.display().to_string())?;
     }
     Ok(model)
-}
-
-/// Checks that data and model fit, before anything is written.
-fn check(model: &Model, source: &Source) -> Result<()> {
-    let parts = [&source.train, &source.test];
-    for part in parts.into_iter().flatten() {
-        let specification = part.specification();
-        let found = &specification.features[0].shape;
-        if let Some(expected) = model.input_shape()
-            && expected != *found
-        {
-            return Err(Failure::Failed(format!(
-                "{}: the model takes examples of shape {expected:?}, the data has {found:?}",
-                specification.name
-            )));
-        }
-        let loss = model.loss().map(|loss| loss.function());
-        if loss.is_some_and(|loss| loss.takes_class_indices() && loss.ignored_class().is_none())
-            && let Some(units) = model.output_shape().and_then(|shape| shape.last().copied())
-        {
-            check_labels(part, units)?;
-        }
-    }
-    Ok(())
 }
 
 /// Puts what Keras has no place for into the model.
@@ -360,6 +332,9 @@ fn describe(model: &mut Model, recipe: &Recipe, source: &Source) {
         "data".to_owned(),
         json!({ "name": source.name, "fingerprint": source.fingerprint.to_string() }),
     );
+    if let Some(targets) = recipe.target_table() {
+        metadata.insert("targets".to_owned(), targets.clone());
+    }
     if let Some(names) = names {
         metadata.insert("class_names".to_owned(), json!(names));
     }

@@ -6,8 +6,8 @@ use danlu::data::{Dataset, validation_split};
 use danlu::{Config, Model};
 use serde_json::Value;
 
-use super::Recipe;
 use super::document::Document;
+use super::{ModelPart, Recipe};
 use crate::failure::Result;
 use crate::output::Messages;
 
@@ -62,7 +62,11 @@ impl Recipe {
         let Some(layers) = self.document.get("model.layers").and_then(Value::as_array) else {
             return Ok(());
         };
-        let names: Vec<String> = model.layer_names().into_iter().map(str::to_owned).collect();
+        let names = match &self.model {
+            // A graph's layers have another order than the recipe's.
+            ModelPart::Graph(graph) => graph.names(),
+            _ => model.layer_names().into_iter().map(str::to_owned).collect(),
+        };
         // An input layer that the recipe does not have comes first.
         let inserted = names.len().saturating_sub(layers.len());
         let mut examples = None;

@@ -58,13 +58,14 @@ impl Recipe {
     pub fn build_architecture(
         &self,
         architecture: &Architecture,
-        data: Option<&DataShape<'_>>,
+        data: Option<&DataShape>,
         executor: Box<dyn Executor>,
     ) -> Result<Model> {
         let mut arguments = architecture.arguments.clone();
         if let Some(data) = data {
             if !architecture.gives("input_shape") {
-                arguments.insert("input_shape".to_owned(), json!(data.example));
+                let shape = self.only_shape(data)?;
+                arguments.insert("input_shape".to_owned(), json!(shape));
             }
             let has_top = arguments.get("include_top") != Some(&Value::Bool(false));
             if has_top && !architecture.gives("classes") {

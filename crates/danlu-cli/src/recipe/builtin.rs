@@ -13,10 +13,14 @@ pub struct Builtin {
 }
 
 /// All of them, by name.
-pub const ALL: [Builtin; 3] = [
+pub const ALL: [Builtin; 4] = [
     Builtin {
         name: "digits",
         text: include_str!("../../../../recipes/digits.toml"),
+    },
+    Builtin {
+        name: "digits-multitask",
+        text: include_str!("../../../../recipes/digits-multitask.toml"),
     },
     Builtin {
         name: "digits-resnet",

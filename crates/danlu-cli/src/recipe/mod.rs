@@ -5,14 +5,15 @@ pub mod architecture;
 pub mod build;
 pub mod builtin;
 pub mod document;
+pub mod graph;
+pub mod objectives;
+pub mod targets;
 pub mod write;
 
 use std::path::{Path, PathBuf};
 
 use danlu::Config;
-use danlu::layers::LayerSpec;
-use danlu::losses::Loss;
-use danlu::metrics::Metric;
+use danlu::data::sources::TargetRule;
 use danlu::training::EarlyStopping;
 use serde_json::{Value, json};
 
@@ -20,6 +21,8 @@ use crate::data::DataSource;
 use crate::failure::{Failure, Result};
 use architecture::Architecture;
 use document::{Document, Table};
+use graph::Graph;
+use objectives::Objectives;
 
 /// A recipe that was found good as far as it can be without the data.
 #[derive(Debug)]
@@ -30,6 +33,8 @@ pub struct Recipe {
     pub source: Option<DataSource>,
     /// The factor of pictures' bytes.
     pub pixel_scale: Option<f64>,
+    /// The targets to make of the data's; none where its own are meant.
+    pub targets: Vec<TargetRule>,
     /// Where the layers come from.
     pub model: ModelPart,
     /// A model whose weights training begins with.
@@ -42,8 +47,10 @@ pub struct Recipe {
 /// Where a model comes from.
 #[derive(Debug)]
 pub enum ModelPart {
-    /// Layers by type and arguments.
+    /// Layers by type and arguments, one after the other.
     Layers(Vec<(String, Config)>),
+    /// Layers that say what they read.
+    Graph(Graph),
     /// An architecture by name.
     Architecture(Architecture),
     /// A model file, which is trained on.
@@ -55,12 +62,8 @@ pub enum ModelPart {
 pub struct Training {
     /// The optimizer, where it is not a model's own.
     pub optimizer: Option<Value>,
-    /// The loss, where it is not a model's own.
-    pub loss: Option<Value>,
-    /// The metrics.
-    pub metrics: Vec<Value>,
-    /// The metrics that class weights touch.
-    pub weighted_metrics: Vec<Value>,
+    /// The losses, their weights and the metrics.
+    pub objectives: Objectives,
     /// A weight for each class, by its index; those without one weigh 1.
     pub class_weight: Option<Vec<f32>>,
     /// Times that all examples are seen.
@@ -99,10 +102,12 @@ impl Recipe {
         resolve_paths(&mut document, folder)?;
         let parts = Recipe::parts(&document)?;
         let (name, source, pixel_scale, model, init, training) = parts;
+        let targets = targets::read(&document, "data.targets", document.get("data.targets"))?;
         let mut recipe = Recipe {
             name,
             source,
             pixel_scale,
+            targets,
             model,
             init,
             training,
@@ -139,6 +144,7 @@ impl Recipe {
         let source = data.string("source")?.map(DataSource::from_recipe);
         let above_zero = "a number above 0";
         let pixel_scale = data.number("pixel_scale", above_zero, |scale| scale > 0.0)?;
+        data.take("targets");
         data.finish()?;
 
         let training = Training::read(document)?;
@@ -146,6 +152,7 @@ impl Recipe {
         let layers = model.take("layers");
         let file = model.string("file")?.map(PathBuf::from);
         let init = model.string("init")?.map(PathBuf::from);
+        let (inputs, outputs) = (model.take("inputs"), model.take("outputs"));
         let architecture = model.string("architecture")?;
         let architecture = match architecture {
             Some(name) => Some(Architecture::new(document, name, model.rest())?),
@@ -155,6 +162,11 @@ impl Recipe {
             }
         };
         let model = match (layers, file) {
+            (None, _) if inputs.is_some() || outputs.is_some() => {
+                let message =
+                    "`inputs` and `outputs` belong to `layers`; other models have their own";
+                return Err(document.error("model", message));
+            }
             (None, None) if let Some(architecture) = architecture => {
                 ModelPart::Architecture(architecture)
             }
@@ -164,7 +176,9 @@ impl Recipe {
                 return Err(document.error("model.architecture", message));
             }
             (None, Some(file)) => ModelPart::File(file),
-            (Some(layers), None) => ModelPart::Layers(read_layers(document, layers)?),
+            (Some(layers), None) => {
+                graph::read(document, read_layers(document, layers)?, inputs, outputs)?
+            }
             (Some(_), Some(_)) => {
                 let message = "`model` has `layers` and a `file`: leave one out";
                 return Err(document.error("model.file", message));
@@ -212,6 +226,11 @@ impl Recipe {
         self.document.value.as_object().cloned().unwrap_or_default()
     }
 
+    /// The targets to make, as the recipe writes them.
+    pub fn target_table(&self) -> Option<&Value> {
+        self.document.get("data.targets")
+    }
+
     /// As [`resolved`](Self::resolved) without what belongs to this machine: paths.
     pub fn portable(&self) -> Config {
         let mut resolved = self.resolved();
@@ -236,13 +255,10 @@ impl Training {
     fn read(document: &Document) -> Result<Training> {
         let mut table = Table::open(document, "training")?;
         let optimizer = table.take("optimizer").cloned();
-        let loss = table.take("loss").cloned();
-        let mut list = |key: &'static str| match table.take(key) {
-            None => Ok(Vec::new()),
-            Some(Value::Array(metrics)) => Ok(metrics.clone()),
-            Some(other) => Err(table.wrong(key, "a list of metrics", other)),
-        };
-        let (metrics, weighted_metrics) = (list("metrics")?, list("weighted_metrics")?);
+        let loss = table.take("loss");
+        let weights = table.take("loss_weights");
+        let metrics = table.take("metrics");
+        let weighted = table.take("weighted_metrics");
         let class_weight = match table.take("class_weight") {
             None => None,
             Some(value) => Some(class_weight(value).ok_or_else(|| {
@@ -265,28 +281,14 @@ impl Training {
             danlu::optimizers::from_json(optimizer)
                 .map_err(|error| located("training.optimizer", error))?;
         }
-        if let Some(loss) = &loss {
-            Loss::from_json(loss).map_err(|error| located("training.loss", error))?;
-        }
-        let lists = [
-            ("metrics", &metrics),
-            ("weighted_metrics", &weighted_metrics),
-        ];
-        for (key, list) in lists {
-            for (index, metric) in list.iter().enumerate() {
-                let path = format!("training.{key}.{index}");
-                Metric::from_json(metric).map_err(|error| located(&path, error))?;
-            }
-        }
+        let objectives = Objectives::read(document, loss, weights, metrics, weighted)?;
         let early_stopping = early_stopping
             .map(EarlyStopping::from_json)
             .transpose()
             .map_err(|error| located("training.early_stopping", error))?;
         Ok(Training {
             optimizer,
-            loss,
-            metrics,
-            weighted_metrics,
+            objectives,
             class_weight,
             epochs: epochs.unwrap_or(1) as usize,
             batch_size: batch_size.unwrap_or(32) as usize,
@@ -322,6 +324,7 @@ fn class_weight(value: &Value) -> Option<Vec<f32>> {
     }
 }
 
+/// The layers as they are written: each with its type and its other keys, which are looked at later.
 fn read_layers(document: &Document, layers: &Value) -> Result<Vec<(String, Config)>> {
     let wrong = |path: &str, expected: &str, value: &Value| {
         document.error(
@@ -355,15 +358,6 @@ fn read_layers(document: &Document, layers: &Value) -> Result<Vec<(String, Confi
             return Err(document.error(&path, &message));
         };
         adapt::take(document, &path, &class_name, &mut arguments)?;
-        let mut complete = arguments.clone();
-        // The units of the last Dense may be left to the data's classes.
-        if index + 1 == list.len() && class_name == "Dense" && !complete.contains_key("units") {
-            complete.insert("units".to_owned(), json!(1));
-        }
-        LayerSpec::from_arguments(&class_name, complete).map_err(|error| {
-            let error = error.in_layer(&format!("layer {index} ({class_name})"));
-            library_error(document, &path, &error)
-        })?;
         result.push((class_name, arguments));
     }
     Ok(result)

@@ -1,6 +1,8 @@
 //! What the end-to-end tests share: the command in a folder of its own, and small data files.
 #![allow(dead_code)] // Each test file uses a part of it.
 
+pub mod pair;
+
 use std::path::Path;
 use std::process::{Command, Output};
 

@@ -158,6 +158,26 @@ impl ArrayDataset {
         ))
     }
 
+    /// The same inputs and weights of the examples with other targets; weights of single targets are left behind.
+    ///
+    /// # Errors
+    /// As [`from_named`](Self::from_named).
+    pub fn with_targets(self, targets: Vec<(String, Arc<Tensor>)>) -> Result<Self> {
+        let names = self.specification.features.iter();
+        let names = names.map(|field| field.name.clone());
+        let features = names.zip(self.features).collect();
+        let mut dataset = Self::from_named(&self.specification.name, features, targets)?;
+        for (field, own) in
+            (dataset.specification.features.iter_mut()).zip(self.specification.features)
+        {
+            *field = own;
+        }
+        dataset.specification.weighted = self.weights.is_some();
+        dataset.weights = self.weights;
+        dataset.pixel_scale = self.pixel_scale;
+        Ok(dataset)
+    }
+
     /// The same dataset with this number of classes and, where there are, their names by index.
     #[must_use]
     pub fn with_classes(mut self, classes: usize, names: Option<Vec<String>>) -> Self {

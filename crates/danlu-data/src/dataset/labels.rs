@@ -14,6 +14,14 @@ const BLOCK: usize = 1024;
 /// # Errors
 /// [`Error::Label`] with the first bad example and its label; what reading the targets reports.
 pub fn check_labels(dataset: &dyn Dataset, classes: usize) -> Result<()> {
+    check_labels_of(dataset, 0, classes)
+}
+
+/// As [`check_labels`], for the target at this place.
+///
+/// # Errors
+/// As [`check_labels`].
+pub fn check_labels_of(dataset: &dyn Dataset, target: usize, classes: usize) -> Result<()> {
     let mut batch = Batch::default();
     let mut indices = Vec::with_capacity(BLOCK.min(dataset.len()));
     for start in (0..dataset.len()).step_by(BLOCK) {
@@ -21,7 +29,7 @@ pub fn check_labels(dataset: &dyn Dataset, classes: usize) -> Result<()> {
         indices.clear();
         indices.extend(start..end);
         dataset.get_targets(&indices, &mut batch)?;
-        let Some(labels) = batch.targets.first() else {
+        let Some(labels) = batch.targets.get(target) else {
             return Ok(());
         };
         let bad = match labels.data() {
@@ -37,7 +45,13 @@ pub fn check_labels(dataset: &dyn Dataset, classes: usize) -> Result<()> {
         if let Some(position) = bad {
             let width = (labels.len() / indices.len()).max(1);
             return Err(Error::Label {
-                dataset: dataset.specification().name.clone(),
+                dataset: match dataset.specification().targets.as_slice() {
+                    [_] => dataset.specification().name.clone(),
+                    targets => {
+                        let name = &dataset.specification().name;
+                        format!("the target `{}` of {name}", targets[target].name)
+                    }
+                },
                 example: start + position / width,
                 value: labels.get_f64(position).to_string(),
                 classes,

@@ -17,7 +17,7 @@ pub use array::ArrayDataset;
 pub use fingerprint::Fingerprint;
 pub(crate) use fingerprint::FingerprintBuilder;
 pub use iterator::IteratorSource;
-pub use labels::check_labels;
+pub use labels::{check_labels, check_labels_of};
 pub use subset::{Subset, validation_split};
 
 /// The arrays of some examples; axis 0 of each counts them.

@@ -1,5 +1,6 @@
 //! Where data comes from: one file per format, datasets that have a name or a path, inputs to predict.
 
+mod arrays;
 mod builtin;
 pub mod digits;
 mod elements;
@@ -12,6 +13,7 @@ pub mod npz;
 pub mod png;
 mod predict;
 mod stream;
+mod targets;
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +25,8 @@ use crate::{ArrayDataset, Dataset, Error, Fingerprint, Result};
 pub use builtin::{BUILTIN, open_builtin};
 pub use input::{Format, Input};
 pub use npz::Npz;
-pub use predict::{Inputs, read_inputs, read_opened};
+pub use predict::{Inputs, read_inputs, read_named_inputs, read_opened};
+pub use targets::TargetRule;
 
 /// A dataset as it lies in files: with a training part, a test part, or both.
 #[derive(Clone, Debug)]
@@ -104,7 +107,8 @@ impl Source {
 }
 
 /// Opens the data at a path, the only place that is searched: a folder with IDX files named as MNIST's are, or an NPZ file with `x_train` and
-/// `y_train` (and `x_test`, `y_test`), or `x` and `y`. Grey pictures (bytes without an axis of channels) become (height, width, 1).
+/// `y_train` (and `x_test`, `y_test`), or `x` and `y`; where there are several inputs or targets, `x_<input>_train`, `y_<output>_train` and so
+/// on; `weight`, `weight_<output>` weight the examples. Grey pictures (bytes without an axis of channels) become (height, width, 1).
 ///
 /// # Errors
 /// Nothing is there, it cannot be read by this version, is damaged, or its parts do not fit each other.
@@ -128,7 +132,7 @@ pub fn open_path(path: impl AsRef<Path>) -> Result<Source> {
     }
     let mut input = Input::open(path)?;
     match input.format()? {
-        Format::Zip => open_npz(Npz::open(input)?, &name, path),
+        Format::Zip => arrays::open(Npz::open(input)?, &name, path),
         Format::Idx => Err(Error::Unsupported {
             subject: path.display().to_string(),
             received: "an IDX file alone".to_owned(),
@@ -138,53 +142,9 @@ pub fn open_path(path: impl AsRef<Path>) -> Result<Source> {
     }
 }
 
-fn open_npz(mut npz: Npz, name: &str, path: &Path) -> Result<Source> {
-    let mut part = |part: &str, x: &str, y: &str| match (npz.contains(x), npz.contains(y)) {
-        (false, false) => Ok(None),
-        (true, false) | (false, true) => {
-            let (there, missing) = if npz.contains(x) { (x, y) } else { (y, x) };
-            Err(Error::mismatch(
-                format!("the arrays of `{}`", npz.name()),
-                format!("{x} and {y}"),
-                format!("{there} without {missing}"),
-                "save both, or neither",
-            ))
-        }
-        (true, true) => {
-            let file = npz.name().to_owned();
-            let names = [format!("{file}, {x}"), format!("{file}, {y}")];
-            let (features, targets) = (npz.read(x)?, npz.read(y)?);
-            let names = [names[0].as_str(), names[1].as_str()];
-            pair(&format!("{part} of {file}"), names, features, targets).map(Some)
-        }
-    };
-    let mut train = part("training part", "x_train", "y_train")?;
-    let test = part("test part", "x_test", "y_test")?;
-    if train.is_none() && test.is_none() {
-        train = part("examples", "x", "y")?;
-    }
-    if train.is_none() && test.is_none() {
-        return Err(Error::mismatch(
-            format!("the arrays of `{}`", npz.name()),
-            "x_train and y_train (and x_test, y_test), or x and y",
-            match npz.arrays() {
-                [] => "none".to_owned(),
-                arrays => arrays.join(", "),
-            },
-            "name them so in numpy.savez",
-        ));
-    }
-    Source::new(name, Some(path), train, test)
-}
-
 /// Examples `x` and targets `y` as a dataset; `files` are what errors call the two.
 fn pair(name: &str, files: [&str; 2], features: Tensor, targets: Tensor) -> Result<ArrayDataset> {
-    let features = match *features.shape() {
-        [count, height, width] if features.dtype() == DType::U8 => {
-            features.reshaped(&[count, height, width, 1])?
-        }
-        _ => features,
-    };
+    let features = with_channels(features)?;
     if let (Some(examples), Some(labels)) = (features.shape().first(), targets.shape().first())
         && examples != labels
     {
@@ -197,6 +157,16 @@ fn pair(name: &str, files: [&str; 2], features: Tensor, targets: Tensor) -> Resu
     }
     let named = |name: &str, tensor: Tensor| vec![(name.to_owned(), tensor.into())];
     ArrayDataset::from_named(name, named("x", features), named("y", targets))
+}
+
+/// Grey pictures with an axis of channels; all else as it is.
+fn with_channels(features: Tensor) -> Result<Tensor> {
+    match *features.shape() {
+        [count, height, width] if features.dtype() == DType::U8 => {
+            Ok(features.reshaped(&[count, height, width, 1])?)
+        }
+        _ => Ok(features),
+    }
 }
 
 fn check_alike(train: &ArrayDataset, test: &ArrayDataset) -> Result<()> {

@@ -1,8 +1,11 @@
 //! NPZ, several NumPy arrays by name in a zip archive, stored or deflated.
 
+use std::io::{self, Seek, Write};
+
 use danlu_graph::Tensor;
-use zip::ZipArchive;
 use zip::result::ZipError;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
 use super::input::ReadSeek;
 use super::stream::{DEFLATE_RATIO, Stream};
@@ -85,6 +88,24 @@ impl Npz {
     }
 }
 
+/// Writes arrays by name, not compressed, as NumPy's `savez` does.
+///
+/// # Errors
+/// The system refuses, or there are more or larger arrays than a zip archive holds.
+pub fn write(writer: impl Write + Seek, arrays: &[(&str, &Tensor)]) -> io::Result<()> {
+    let mut archive = ZipWriter::new(writer);
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Stored)
+        .last_modified_time(DateTime::default())
+        .large_file(true);
+    for (name, tensor) in arrays {
+        archive.start_file(format!("{name}.npy"), options)?;
+        npy::write(&mut archive, tensor)?;
+    }
+    archive.finish()?;
+    Ok(())
+}
+
 fn damaged(name: &str, error: ZipError) -> Error {
     match error {
         ZipError::Io(error) if error.raw_os_error().is_some() => Error::file("read", name, error),
@@ -105,10 +126,9 @@ fn damaged(name: &str, error: ZipError) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Cursor, Write};
+    use std::io::Cursor;
 
     use danlu_graph::DType;
-    use zip::write::SimpleFileOptions;
 
     use super::*;
 
@@ -146,6 +166,33 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let first = Tensor::from_f32(&[2, 2], vec![1.0, -2.0, 3.5, f32::NAN]).unwrap();
+        let second = Tensor::from_i32(&[1], vec![7]).unwrap();
+        let mut bytes = Cursor::new(Vec::new());
+        write(&mut bytes, &[("a", &first), ("b c", &second)]).unwrap();
+        let bytes = bytes.into_inner();
+        let mut npz = open(bytes.clone()).unwrap();
+        assert_eq!(npz.arrays(), ["a", "b c"]);
+        let read = npz.read("a").unwrap();
+        assert_eq!(read.shape(), [2, 2]);
+        let bits = |tensor: &Tensor| -> Vec<u32> {
+            tensor
+                .as_f32()
+                .unwrap()
+                .iter()
+                .map(|value| value.to_bits())
+                .collect()
+        };
+        assert_eq!(bits(&read), bits(&first));
+        assert_eq!(npz.read("b c").unwrap(), second);
+        // Nothing in it depends on when it was written.
+        let mut again = Cursor::new(Vec::new());
+        write(&mut again, &[("a", &first), ("b c", &second)]).unwrap();
+        assert_eq!(again.into_inner(), bytes);
     }
 
     #[test]

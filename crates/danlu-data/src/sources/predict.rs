@@ -26,12 +26,81 @@ pub struct Inputs {
 /// # Errors
 /// The file is missing, damaged or of another kind; its shape is another; it holds no example.
 pub fn read_inputs(path: impl AsRef<Path>, example_shape: &[usize]) -> Result<Inputs> {
-    let path = path.as_ref();
-    let input = match path.as_os_str() == "-" {
-        true => Input::standard_input()?,
-        false => Input::open(path)?,
-    };
-    read_opened(input, example_shape)
+    read_opened(open(path.as_ref())?, example_shape)
+}
+
+/// As [`read_inputs`], for several inputs, each with its name and the shape of an example, from one NPZ file with an array of each: `x_<name>` or
+/// `<name>`.
+///
+/// # Errors
+/// As [`read_inputs`]; the file is no NPZ file, lacks an array, or has different numbers of examples in two.
+pub fn read_named_inputs(
+    path: impl AsRef<Path>,
+    inputs: &[(&str, &[usize])],
+) -> Result<Vec<Inputs>> {
+    let mut input = open(path.as_ref())?;
+    let name = input.name().to_owned();
+    let names: Vec<&str> = inputs.iter().map(|(name, _)| *name).collect();
+    match input.format()? {
+        Format::Zip => {}
+        format => {
+            return Err(Error::mismatch(
+                format!("`{name}`"),
+                format!("an NPZ file with the inputs {}", names.join(", ")),
+                match format {
+                    Format::Empty => "a file of 0 bytes",
+                    _ => "a file of one array or picture, or of another kind",
+                },
+                "give each input a file of its own",
+            ));
+        }
+    }
+    let mut npz = Npz::open(input)?;
+    let mut found: Vec<Inputs> = Vec::with_capacity(inputs.len());
+    for (own, shape) in inputs {
+        let array = match (format!("x_{own}"), *own) {
+            (array, _) if npz.contains(&array) => array,
+            (_, own) if npz.contains(own) => own.to_owned(),
+            (array, _) => {
+                return Err(Error::mismatch(
+                    format!("the arrays of `{name}`"),
+                    format!("{array}, or {own}"),
+                    match npz.arrays().is_empty() {
+                        true => "none".to_owned(),
+                        false => npz.arrays().join(", "),
+                    },
+                    "",
+                ));
+            }
+        };
+        let title = format!("{name}, {array}");
+        let check = |received: &[usize]| batch_shape(&title, received, shape).map(drop);
+        let examples = npz.read_checked(&array, check)?;
+        let batch = batch_shape(&title, examples.shape(), shape)?;
+        if let Some(first) = found.first().map(|first| first.examples.shape()[0])
+            && first != batch[0]
+        {
+            return Err(Error::mismatch(
+                format!("`{title}`"),
+                format!("{first} examples, as many as of input `{}`", names[0]),
+                batch[0].to_string(),
+                "",
+            ));
+        }
+        found.push(Inputs {
+            pixels: examples.dtype() == DType::U8,
+            examples: examples.reshaped(&batch)?,
+            name: name.clone(),
+        });
+    }
+    Ok(found)
+}
+
+fn open(path: &Path) -> Result<Input> {
+    match path.as_os_str() == "-" {
+        true => Input::standard_input(),
+        false => Input::open(path),
+    }
 }
 
 /// As [`read_inputs`], from a source that is open.

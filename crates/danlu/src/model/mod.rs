@@ -2,11 +2,13 @@
 //! works on the graph.
 
 mod build;
+mod described;
 mod forward;
 mod functional;
 mod keras;
 mod nested;
 mod operators;
+mod outputs;
 mod part;
 mod picture;
 mod saving;
@@ -18,16 +20,15 @@ mod trainable;
 mod transfer;
 mod weights;
 
-use danlu_graph::operations::{Operation, UnaryKind};
-use danlu_graph::{Executor, Graph, Shape};
+use danlu_graph::{Executor, Shape};
 
-use crate::activations::Activation;
 use crate::choice::Choice;
 use crate::layers::{Layer, LayerSpec, Parameter, state_name};
 use crate::regularizers::Regularizer;
 use crate::training::{Compiled, PlanCache};
 use crate::{Config, Error, Result};
 
+pub use described::GraphLayer;
 pub(crate) use forward::Calls;
 pub use functional::{IntoSymbols, SharedLayer, Symbol};
 pub use saving::LoadOptions;
@@ -375,27 +376,6 @@ impl Model {
     /// Whether the layers stand one after the other.
     pub fn is_sequential(&self) -> bool {
         self.inputs.is_none()
-    }
-
-    /// The activation that made the model's first output, where one did: softmax and sigmoid give probabilities.
-    ///
-    /// # Errors
-    /// The model is not built.
-    pub fn output_activation(&self) -> Result<Option<Activation>> {
-        self.require_built("output_activation")?;
-        let graph = Graph::new();
-        let inputs = self.graph_inputs(&graph)?;
-        let outputs = self.forward(&graph, &inputs, false, None)?;
-        Ok(match outputs[0].operation() {
-            Operation::Softmax(_) => Some(Activation::Softmax),
-            Operation::Unary(unary) => match unary.kind {
-                UnaryKind::Sigmoid => Some(Activation::Sigmoid),
-                UnaryKind::Relu => Some(Activation::Relu),
-                UnaryKind::Tanh => Some(Activation::Tanh),
-                _ => None,
-            },
-            _ => None,
-        })
     }
 
     /// Runs the model on this device from now on; parameters and optimizer state move along.
