@@ -219,3 +219,29 @@ fn the_multitask_recipe_learns_both_tasks() {
         assert!(!place.has("no"));
     }
 }
+
+#[test]
+fn a_normalization_in_a_graph_is_adapted() {
+    let place = Place::new();
+    pair(&place);
+    let [left, right, sums, kinds] = examples(64, 9);
+    let scaled = left.iter().map(|value| value * 50.0 + 300.0).collect();
+    place.write(
+        "scaled.npz",
+        npz(&[
+            ("x_left", &[64, 3], scaled),
+            ("x_right", &[64, 2], right),
+            ("y_sum", &[64], sums),
+            ("y_kind", &[64], kinds),
+        ]),
+    );
+    let recipe = String::from_utf8(place.read("pair.toml")).unwrap();
+    let layer = "[[model.layers]]\ntype = \"Normalization\"\nadapt = true\nname = \"even\"\ninputs = [\"left\"]\n\n";
+    let from = "[[model.layers]]\ntype = \"Dense\"\nunits = 4\nactivation = \"tanh\"\nname = \"narrow\"\ninputs = [\"left\"]";
+    assert!(recipe.contains(from));
+    let to = format!("{layer}{}", from.replace("\"left\"", "\"even\""));
+    place.write("scaled.toml", recipe.replace(from, &to));
+    let result = place.json("train scaled.toml --data scaled.npz --epochs 30 --json --out s");
+    let accuracy = result["history"]["kind_accuracy"].as_array().unwrap();
+    assert!(accuracy[29].as_f64() > Some(0.8), "{accuracy:?}");
+}

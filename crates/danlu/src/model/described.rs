@@ -363,7 +363,11 @@ impl<'a> Described<'a> {
                 }
             }
         }
-        let Some(loose) = self.all().find(|used| !reached.contains(used)) else {
+        // What nobody reads is the loose end, and not what leads to it.
+        let unread = self.unread();
+        let loose = || self.all().filter(|used| !reached.contains(used));
+        let end = loose().find(|used| unread.contains(used));
+        let Some(loose) = end.or_else(|| loose().next()) else {
             return Ok(());
         };
         let names: Vec<&str> = outputs
