@@ -8,6 +8,7 @@ mod flat;
 mod formulas;
 mod pooling;
 mod readers;
+mod residual;
 mod steady;
 mod sums;
 

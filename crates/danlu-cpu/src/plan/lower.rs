@@ -116,7 +116,7 @@ impl Planner<'_> {
                     Ok(self.operand(&passed, input, &node.shape))
                 });
                 let summed = |sum: &NodeId| root(self.nodes, self.nodes[*sum].inputs[0]) == member;
-                let own = group.members.binary_search(&member).is_ok();
+                let own = group.members.contains(&member);
                 Ok(Entry {
                     operation: &node.operation,
                     dtype: node.dtype,
