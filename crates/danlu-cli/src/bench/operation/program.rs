@@ -114,9 +114,9 @@ impl Operation {
             _ => result.slice(&vec![0; rank], &vec![Dim::fixed(1); rank], &vec![1; rank])?,
         };
         // Each run writes this state: what depends on states that nobody writes would be computed once only.
-        let touched = graph.state(TOUCHED, &vec![1; rank], DType::F32)?;
-        let element = element.add(&touched)?;
-        Program::new(&graph, &[], &[("element", &element)], &[])
+        let touched = graph.state(TOUCHED, &[1], DType::F32)?;
+        let outputs = [("element", &element), (TOUCHED, &touched)];
+        Program::new(&graph, &[], &outputs, &[])
     }
 
     /// Random operands for a direction, and its plan.
@@ -223,7 +223,7 @@ impl Prepared<'_> {
         self.executor.measure(false);
         let steps = profile.map_or(Vec::new(), |profile| profile.steps);
         let is_probe =
-            |step: &StepProfile| matches!(&step.operations[..], [first, ..] if first.name == PROBE);
+            |step: &StepProfile| matches!(&step.operations[..], [one] if one.name == PROBE);
         Costs::of(steps.iter().filter(|step| !is_probe(step)))
     }
 }
