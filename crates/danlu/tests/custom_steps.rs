@@ -59,6 +59,33 @@ fn accumulated_gradients_are_those_of_the_whole() {
     }
 }
 
+/// The line's weights after two steps of Adam, with a step of another optimizer, whose rate is 0, between them or not.
+fn two_steps(another: bool) -> Vec<Tensor> {
+    let x = Symbol::input(Input::new([2]));
+    let mut model = Model::new(&x, Dense::new(1).name("line").apply(&x)).unwrap();
+    model.build().unwrap();
+    let inputs = [("x", &[2][..], DType::F32)];
+    let mut step = |name: &str, rate: f64| {
+        model.custom_step(name, &inputs, |step, inputs| {
+            let y = step.call("line", &[&inputs[0]])?.remove(0);
+            step.minimize(&y.multiply(&y)?.sum_all()?, &["line"], Adam::new(rate))
+        })
+    };
+    let (mut own, mut other) = (step("own", 0.1).unwrap(), step("other", 0.0).unwrap());
+    let data = [0.5, -1.0].map(|x| Tensor::from_f32(&[1, 2], vec![x, 2.0]).unwrap());
+    model.run_step(&mut own, &[&data[0]]).unwrap();
+    if another {
+        model.run_step(&mut other, &[&data[1]]).unwrap();
+    }
+    model.run_step(&mut own, &[&data[1]]).unwrap();
+    model.weights().unwrap()
+}
+
+#[test]
+fn the_optimizers_of_steps_keep_states_of_their_own() {
+    assert_eq!(two_steps(true), two_steps(false));
+}
+
 #[test]
 fn wrong_steps_are_refused() {
     let x = Symbol::input(Input::new([2]));

@@ -1,9 +1,8 @@
 //! Factors and offsets with a kernel of their own: see [`Affine`].
 
-use danlu_graph::operations::{BinaryKind, CompareKind, UnaryKind};
-use danlu_graph::{DType, Operation};
+use danlu_graph::operations::{BinaryKind, UnaryKind};
 
-use super::chains::{Chains, is_zero};
+use super::chains::Chains;
 use super::tape::Operand;
 use crate::kernels::vector::Affine;
 
@@ -55,27 +54,7 @@ fn scaled_relu(chains: &Chains<'_, '_>, place: usize) -> Option<Found> {
 
 /// `a` where `b * c + d > 0`, elsewhere 0; also where that is its positive part.
 fn where_scaled_positive(chains: &Chains<'_, '_>, place: usize) -> Option<Found> {
-    let entry = chains.entry(place);
-    let (Operation::Select(_), [condition, a, otherwise]) =
-        (entry.operation, entry.operands.as_slice())
-    else {
-        return None;
-    };
-    let condition = chains.inner(condition)?;
-    let compared = chains.entry(condition);
-    let (Operation::Compare(compare), [compared, bound]) =
-        (compared.operation, compared.operands.as_slice())
-    else {
-        return None;
-    };
-    let good = compare.kind == CompareKind::Greater
-        && entry.dtype == DType::F32
-        && is_zero(bound)
-        && is_zero(otherwise)
-        && chains.is_float_vector(a);
-    if !good {
-        return None;
-    }
+    let (condition, [a, compared]) = chains.masked(place)?;
     let mut inner = vec![condition];
     let mut sum = chains.inner(compared)?;
     if let Some(positive) = chains.unary(sum, UnaryKind::Relu) {

@@ -49,11 +49,6 @@ impl<'a, 'b> Chains<'a, 'b> {
         }
     }
 
-    /// An entry.
-    pub fn entry(&self, place: usize) -> &'a Entry<'b> {
-        &self.entries[place]
-    }
-
     /// The longest chain that ends here.
     pub fn ending_at(&self, place: usize) -> Option<Found> {
         let formula = self
@@ -180,6 +175,16 @@ impl<'a, 'b> Chains<'a, 'b> {
 
     /// `a` where `b > 0`, elsewhere 0.
     fn where_positive(&self, place: usize) -> Option<Found> {
+        let (condition, [a, b]) = self.masked(place)?;
+        self.is_float_vector(b).then(|| Found {
+            chain: Chain::WherePositive,
+            operands: vec![a.clone(), b.clone()],
+            inner: vec![condition],
+        })
+    }
+
+    /// Of what is a float vector where another value is above 0, elsewhere 0: the comparison, and `[vector, value]`.
+    pub fn masked(&self, place: usize) -> Option<(usize, [&'a Operand; 2])> {
         let entry = &self.entries[place];
         let (Operation::Select(_), [condition, a, otherwise]) =
             (entry.operation, entry.operands.as_slice())
@@ -197,13 +202,8 @@ impl<'a, 'b> Chains<'a, 'b> {
             && entry.dtype == DType::F32
             && is_zero(bound)
             && is_zero(otherwise)
-            && self.is_float_vector(a)
-            && self.is_float_vector(b);
-        good.then(|| Found {
-            chain: Chain::WherePositive,
-            operands: vec![a.clone(), b.clone()],
-            inner: vec![condition],
-        })
+            && self.is_float_vector(a);
+        good.then_some((condition, [a, b]))
     }
 
     pub fn is_float_vector(&self, operand: &Operand) -> bool {
@@ -220,6 +220,6 @@ fn functions(terms: &[Term]) -> usize {
     terms.iter().filter(|term| !operand(term)).count()
 }
 
-pub(super) fn is_zero(operand: &Operand) -> bool {
+fn is_zero(operand: &Operand) -> bool {
     matches!(operand, Operand::Outside { zero: true, .. })
 }

@@ -135,8 +135,7 @@ impl Model {
 
     /// The only call of a layer.
     fn only_call(&self, name: &str) -> Result<usize> {
-        let node = self.nodes.iter().position(|node| node.name == name);
-        let node = node.ok_or_else(|| Error::unknown("layer", name, self.layer_names()))?;
+        let node = self.place(name)?;
         let mut calls = (0..self.calls.len()).filter(|&call| self.calls[call].node == node);
         match (calls.next(), calls.next()) {
             (Some(call), None) => Ok(call),

@@ -88,12 +88,7 @@ impl Model {
     ) -> Result<()> {
         let optimizer = optimizer.into_optimizer()?;
         let loss = loss.into_loss()?;
-        let names = self.output_names();
-        let names = match names.is_empty() {
-            // A chain that has no layer yet will have one output.
-            true => vec![String::new()],
-            false => names,
-        };
+        let names = self.objective_names();
         let objective = || {
             Objective::new(loss.clone())
                 .metrics(metrics.iter().cloned())
@@ -152,6 +147,15 @@ impl Model {
         self.compile_objectives(optimizer.into_optimizer()?, found)
     }
 
+    /// The names of the outputs that objectives are for.
+    pub(crate) fn objective_names(&self) -> Vec<String> {
+        match self.output_names() {
+            // A chain that has no layer yet will have one output.
+            names if names.is_empty() => vec![String::new()],
+            names => names,
+        }
+    }
+
     pub(crate) fn compile_objectives(
         &mut self,
         optimizer: Box<dyn Optimizer>,
@@ -163,11 +167,7 @@ impl Model {
             let expected = "a loss for one of the outputs at least";
             return Err(Error::mismatch("compile", expected, received, ""));
         }
-        let names = self.output_names();
-        let names = match names.is_empty() {
-            true => vec![String::new()],
-            false => names,
-        };
+        let names = self.objective_names();
         let mut compiled = Compiled {
             learning_rate: optimizer.options().learning_rate.at(0)?,
             optimizer,

@@ -12,6 +12,8 @@ use crate::model::Calls;
 use crate::optimizers::{self, IntoOptimizer, LEARNING_RATE, Optimizer, Trained, layout};
 use crate::{Error, Model, Result};
 
+use super::program::parameters;
+
 /// What the names of an optimizer's states begin with; those of a step of one's own have the step's name before it.
 const OPTIMIZER: &str = "optimizer/";
 /// Plans of a step at most, one for each number of examples.
@@ -178,7 +180,7 @@ impl StepBuilder<'_> {
             layers.is_empty() || layers.iter().any(|own| Some(*own) == layer)
         });
         let trained: Vec<Trained> = trained.collect();
-        let values = self.values(&trained)?;
+        let values = parameters(self.graph, &trained)?;
         let loss = match optimizer.options().loss_scale_factor {
             Some(scale) => loss.multiply_scalar(scale)?,
             None => loss.clone(),
@@ -249,7 +251,7 @@ impl StepBuilder<'_> {
                 "",
             ));
         }
-        let values = self.values(&trained)?;
+        let values = parameters(self.graph, &trained)?;
         let updates = self.graph.scope("optimizer", || -> Result<_> {
             let mut updates =
                 optimizers::updates(&*optimizer, self.graph, &trained, &values, gradients)?;
@@ -259,13 +261,6 @@ impl StepBuilder<'_> {
         self.updates.borrow_mut().extend(updates);
         *self.minimized.borrow_mut() = Some((optimizer, trained));
         Ok(())
-    }
-
-    fn values(&self, trained: &[Trained]) -> Result<Vec<Value>> {
-        let states = trained.iter();
-        states
-            .map(|one| Ok(self.graph.state(&one.name, &one.shape, DType::F32)?))
-            .collect()
     }
 
     /// Numbers, f32 of this shape, that steps of this model keep from run to run under this name; zeros at first.

@@ -391,7 +391,7 @@ fn total(compared: &[Option<Compared>], losses: &[Option<Value>]) -> Result<Valu
 }
 
 /// The values of parameters.
-fn parameters(graph: &Graph, trained: &[Trained]) -> Result<Vec<Value>> {
+pub(super) fn parameters(graph: &Graph, trained: &[Trained]) -> Result<Vec<Value>> {
     let values = trained.iter();
     values
         .map(|one| Ok(graph.state(&one.name, &one.shape, DType::F32)?))

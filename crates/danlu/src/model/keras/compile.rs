@@ -81,10 +81,7 @@ impl Model {
             }
         };
         let optimizer = optimizers::from_json(optimizer)?;
-        let names = match self.output_names() {
-            names if names.is_empty() => vec![String::new()],
-            names => names,
-        };
+        let names = self.objective_names();
         let losses = match is_one(loss) {
             true => names.iter().map(|_| Some(loss)).collect(),
             false => for_outputs("loss", loss, &names)?,
