@@ -71,11 +71,13 @@ fn two_steps(another: bool) -> Vec<Tensor> {
             step.minimize(&y.multiply(&y)?.sum_all()?, &["line"], Adam::new(rate))
         })
     };
-    let (mut own, mut other) = (step("own", 0.1).unwrap(), step("other", 0.0).unwrap());
+    let mut own = step("own", 0.1).unwrap();
+    // Made after it: what the two shared would begin anew, with a rate of 0.
+    let mut other = another.then(|| step("other", 0.0).unwrap());
     let data = [0.5, -1.0].map(|x| Tensor::from_f32(&[1, 2], vec![x, 2.0]).unwrap());
     model.run_step(&mut own, &[&data[0]]).unwrap();
-    if another {
-        model.run_step(&mut other, &[&data[1]]).unwrap();
+    if let Some(other) = &mut other {
+        model.run_step(other, &[&data[1]]).unwrap();
     }
     model.run_step(&mut own, &[&data[1]]).unwrap();
     model.weights().unwrap()
