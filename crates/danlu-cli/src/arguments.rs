@@ -210,6 +210,9 @@ pub struct BenchArguments {
     /// Time a training step instead of a prediction
     #[arg(long, conflicts_with = "op")]
     pub train: bool,
+    /// Say where the time goes, by operation and by layer
+    #[arg(long, conflicts_with = "op")]
+    pub profile: bool,
     /// Data that gives a recipe's model its input shape [default: the recipe's]
     #[arg(long, value_name = "SOURCE", conflicts_with = "op")]
     pub data: Option<String>,

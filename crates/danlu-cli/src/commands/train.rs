@@ -221,6 +221,8 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
     }
     messages.note(&format!("saved {}", path.join("model.keras").display()));
     let profile = profile.map(|profile| ProfileReport {
+        steps: "training steps",
+        between: "batches, shuffling, metrics, progress, compiling",
         profile,
         seconds: time,
         peak: measure_peak(isa, threads),
