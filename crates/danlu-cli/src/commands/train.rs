@@ -109,7 +109,7 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
         threads,
         isa,
     } = device::open(&arguments.device)?;
-    let mut model = make_model(&recipe, &source, executor)?;
+    let mut model = make_model(&recipe, &source, executor, messages)?;
     if let Some(rate) = arguments.learning_rate
         && recipe.training.optimizer.is_none()
     {
@@ -286,6 +286,7 @@ fn make_model(
     recipe: &Recipe,
     source: &Source,
     executor: Box<dyn danlu::graph::Executor>,
+    messages: Messages,
 ) -> Result<Model> {
     let Some(train) = &source.train else {
         return Err(Failure::failed("the data has no training part"));
@@ -316,7 +317,7 @@ fn make_model(
         }
     };
     if let Some(init) = &recipe.init {
-        models::load_weights(&mut model, &init.display().to_string())?;
+        models::load_weights(&mut model, init, messages)?;
     }
     Ok(model)
 }

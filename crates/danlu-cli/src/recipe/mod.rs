@@ -38,10 +38,54 @@ pub struct Recipe {
     /// Where the layers come from.
     pub model: ModelPart,
     /// A model whose weights training begins with.
-    pub init: Option<PathBuf>,
+    pub init: Option<Init>,
     /// How to train.
     pub training: Training,
     document: Document,
+}
+
+/// Weights to begin with.
+#[derive(Debug)]
+pub struct Init {
+    /// The model that has them.
+    pub file: PathBuf,
+    /// Which layer takes which.
+    pub by: InitBy,
+}
+
+/// Which layer takes which weights of another model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InitBy {
+    /// All of a model like this one.
+    Whole,
+    /// Those of the layer of its name, where it has one and the shapes are the same.
+    Name,
+    /// The first layer with weights the first, and so on, where the shapes are the same.
+    Order,
+}
+
+impl Init {
+    fn read(document: &Document, model: &mut Table<'_>) -> Result<Option<Init>> {
+        let file = model.string("init")?.map(PathBuf::from);
+        let by = match model.string("init_by")? {
+            None => InitBy::Whole,
+            Some("name") => InitBy::Name,
+            Some("order") => InitBy::Order,
+            Some(other) => {
+                let message = format!(
+                    "`init_by` must be \"name\" or \"order\", not \"{other}\"; without it the weights must be those of a model like this one"
+                );
+                return Err(document.error("model.init_by", &message));
+            }
+        };
+        match file {
+            None if by != InitBy::Whole => {
+                let message = "`init_by` says how to take weights, but there is no `init` that says from where";
+                Err(document.error("model.init_by", message))
+            }
+            file => Ok(file.map(|file| Init { file, by })),
+        }
+    }
 }
 
 /// Where a model comes from.
@@ -125,7 +169,7 @@ impl Recipe {
         Option<DataSource>,
         Option<f64>,
         ModelPart,
-        Option<PathBuf>,
+        Option<Init>,
         Training,
     )> {
         let mut root = Table::open(document, "")?;
@@ -151,7 +195,7 @@ impl Recipe {
         let mut model = Table::open(document, "model")?;
         let layers = model.take("layers");
         let file = model.string("file")?.map(PathBuf::from);
-        let init = model.string("init")?.map(PathBuf::from);
+        let init = Init::read(document, &mut model)?;
         let (inputs, outputs) = (model.take("inputs"), model.take("outputs"));
         let architecture = model.string("architecture")?;
         let architecture = match architecture {
@@ -240,6 +284,7 @@ impl Recipe {
         }
         if let Some(Value::Object(model)) = resolved.get_mut("model") {
             model.shift_remove("init");
+            model.shift_remove("init_by");
             model.shift_remove("file");
         }
         resolved
