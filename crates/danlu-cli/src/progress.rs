@@ -1,18 +1,17 @@
-//! What watches a training: progress, the run folder, the time, Ctrl-C; and what is said of early stopping.
+//! What watches a training: progress, the run folder, the time, Ctrl-C; and what is recorded of early stopping.
 
 use std::time::{Duration, Instant};
 
 use danlu::training::{
-    Control, EpochLogs, History, Observer, Phase, Progress, StepLogs, TrainingStart,
+    Callback, Control, EpochLogs, History, Note, Phase, Progress, StepLogs, TrainingStart,
 };
 use danlu::{Model, Result};
 use serde_json::{Value, json};
 
 use crate::interrupt;
-use crate::output::Messages;
 use crate::run_folder::RunFolder;
 
-/// The observer of `danlu train`.
+/// What `danlu train` does at each batch and epoch.
 pub struct Watcher<'a> {
     /// The progress bar, where there is one.
     pub progress: Option<Progress>,
@@ -23,6 +22,8 @@ pub struct Watcher<'a> {
     /// Examples of these steps.
     pub examples: usize,
     began: Instant,
+    /// What callbacks said since something was shown: it comes after the line of its epoch.
+    notes: Vec<Note>,
 }
 
 impl<'a> Watcher<'a> {
@@ -34,27 +35,48 @@ impl<'a> Watcher<'a> {
             training: Duration::ZERO,
             examples: 0,
             began: Instant::now(),
+            notes: Vec::new(),
+        }
+    }
+
+    fn show_notes(&mut self) {
+        for note in self.notes.drain(..) {
+            if let Some(progress) = &mut self.progress {
+                progress.on_note(&note);
+            }
         }
     }
 }
 
-impl Observer for Watcher<'_> {
-    fn on_train_begin(&mut self, start: &TrainingStart) {
-        if let Some(progress) = &mut self.progress {
-            progress.on_train_begin(start);
+impl Callback for Watcher<'_> {
+    fn watches_batches(&self) -> bool {
+        true
+    }
+
+    fn on_train_begin(&mut self, start: &TrainingStart<'_>, model: &mut Model) -> Result<()> {
+        match &mut self.progress {
+            Some(progress) => progress.on_train_begin(start, model),
+            None => Ok(()),
         }
     }
 
-    fn on_epoch_begin(&mut self, epoch: usize) {
+    fn on_note(&mut self, note: &Note) {
+        self.notes.push(note.clone());
+    }
+
+    fn on_epoch_begin(&mut self, epoch: usize, model: &mut Model) -> Result<()> {
+        self.show_notes();
         if let Some(progress) = &mut self.progress {
-            progress.on_epoch_begin(epoch);
+            progress.on_epoch_begin(epoch, model)?;
         }
         self.began = Instant::now();
+        Ok(())
     }
 
-    fn on_batch_end(&mut self, step: &StepLogs<'_>) -> Control {
+    fn on_batch_end(&mut self, step: &StepLogs<'_>, model: &mut Model) -> Result<Control> {
+        self.show_notes();
         if let Some(progress) = &mut self.progress {
-            progress.on_batch_end(step);
+            progress.on_batch_end(step, model)?;
         }
         if step.phase == Phase::Training {
             self.examples += step.examples;
@@ -62,29 +84,29 @@ impl Observer for Watcher<'_> {
             self.training += now - self.began;
             self.began = now;
         }
-        if interrupt::was_interrupted() {
-            Control::Stop
-        } else {
-            Control::Continue
-        }
+        Ok(control())
     }
 
     fn on_epoch_end(&mut self, epoch: &EpochLogs<'_>, model: &mut Model) -> Result<Control> {
         if let Some(progress) = &mut self.progress {
             progress.on_epoch_end(epoch, model)?;
         }
+        self.show_notes();
         self.folder.keep_epoch(epoch, model)?;
-        Ok(if interrupt::was_interrupted() {
-            Control::Stop
-        } else {
-            Control::Continue
-        })
+        Ok(control())
     }
 
-    fn on_train_end(&mut self, history: &History) {
-        if let Some(progress) = &mut self.progress {
-            progress.on_train_end(history);
-        }
+    fn on_train_end(&mut self, _: &History, _: &mut Model) -> Result<()> {
+        self.show_notes();
+        Ok(())
+    }
+}
+
+/// Whether Ctrl-C was pressed.
+fn control() -> Control {
+    match interrupt::was_interrupted() {
+        true => Control::Stop,
+        false => Control::Continue,
     }
 }
 
@@ -102,19 +124,15 @@ pub fn stopped_early(history: &History) -> Value {
     })
 }
 
-/// Says what early stopping did, where it did something.
-pub fn note_early_stop(history: &History, messages: Messages) {
-    let Some(did) = &history.early_stopping else {
-        return;
+/// What callbacks did and found, with epochs counted from 1 as in the run folder's files.
+pub fn events(history: &History) -> Value {
+    let event = |note: &Note| {
+        json!({
+            "epoch": note.epoch + 1,
+            "callback": note.callback,
+            "text": note.text,
+            "facts": note.facts,
+        })
     };
-    let best = did.best_epoch.map_or(0, |epoch| epoch + 1);
-    if let Some(epoch) = did.stopped_epoch {
-        let epoch = epoch + 1;
-        messages.note(&format!(
-            "stopped early after epoch {epoch}; the best was epoch {best}"
-        ));
-    }
-    if let Some(epoch) = did.restored_epoch {
-        messages.note(&format!("the weights are those of epoch {}", epoch + 1));
-    }
+    history.notes.iter().map(event).collect()
 }

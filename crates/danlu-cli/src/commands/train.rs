@@ -18,7 +18,7 @@ use crate::data::{DataSource, has_pixels, pixel_scale};
 use crate::device::{self, Device};
 use crate::failure::{Failure, Result};
 use crate::output::{self, Messages};
-use crate::progress::{Watcher, note_early_stop, stopped_early};
+use crate::progress::{Watcher, events, stopped_early};
 use crate::recipe::build::DataShape;
 use crate::recipe::document::Document;
 use crate::recipe::{ModelPart, Recipe, targets};
@@ -135,7 +135,7 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
     let data: Arc<dyn Dataset> = Arc::new(train);
     // What only the first step would find is found before there is a run folder.
     model
-        .check_fit(&data, fit_options(&recipe))
+        .check_fit(&data, fit_options(&recipe)?)
         .map_err(Failure::usage)?;
     if let Some(test) = &source.test {
         model.check_evaluate(test).map_err(Failure::usage)?;
@@ -167,7 +167,8 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
     let progress = (!arguments.quiet).then(Progress::stderr);
     let mut watcher = Watcher::new(progress, &mut folder);
     model.measure(arguments.profile)?;
-    let fitted = model.fit(&data, fit_options(&recipe).observer(&mut watcher));
+    let options = fit_options(&recipe)?.folder(&path).callback(&mut watcher);
+    let fitted = model.fit(&data, options);
     let (time, examples) = (watcher.training.as_secs_f64(), watcher.examples);
     let profile = arguments.profile.then(|| model.training_profile());
     model.measure(false)?;
@@ -186,8 +187,15 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
         drop((data, source));
         return interrupted(&mut folder, &history, arguments);
     }
-    note_early_stop(&history, messages);
     folder.record("early_stopping", stopped_early(&history));
+    folder.record("events", events(&history));
+    if history.ended_by.as_deref() == Some("TerminateOnNaN") {
+        folder.set_state("failed")?;
+        return Err(Failure::Failed(format!(
+            "the loss is no finite number (the run is in {})",
+            path.display()
+        )));
+    }
     let test = match &source.test {
         Some(test) => {
             let test: Arc<dyn Dataset> = Arc::new(test.clone());
@@ -226,7 +234,7 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
         peak: measure_peak(isa, threads),
     });
     if arguments.json {
-        let early_stopping = stopped_early(&history);
+        let (early_stopping, events) = (stopped_early(&history), events(&history));
         let history: Config = history
             .metrics
             .iter()
@@ -241,6 +249,7 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
             "history": history,
             "test": test_json,
             "early_stopping": early_stopping,
+            "events": events,
             "model": path.join("model.keras").display().to_string(),
             "run": folder.path().display().to_string(),
             "resumed_from": null,
@@ -260,7 +269,7 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
 }
 
 /// What the recipe says of `fit`.
-fn fit_options<'a>(recipe: &Recipe) -> FitOptions<'a> {
+fn fit_options<'a>(recipe: &Recipe) -> Result<FitOptions<'a>> {
     let training = &recipe.training;
     let options = FitOptions::new()
         .epochs(training.epochs)
@@ -273,10 +282,11 @@ fn fit_options<'a>(recipe: &Recipe) -> FitOptions<'a> {
         Some(weights) => options.class_weight(weights),
         None => options,
     };
-    match &training.early_stopping {
+    let options = match &training.early_stopping {
         Some(early_stopping) => options.early_stopping(early_stopping.clone()),
         None => options,
-    }
+    };
+    Ok(options.callbacks(training.callbacks().map_err(Failure::usage)?))
 }
 
 /// The recipe's model, built or loaded, with the weights to begin with.

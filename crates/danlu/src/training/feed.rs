@@ -246,6 +246,7 @@ impl<'a> Feed<'a> {
             mode,
             targets,
             weights: arrangement.weights_of,
+            gradient_norm: false,
         })
     }
 

@@ -1,18 +1,16 @@
 //! Training.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::optimizers::average_name;
+use crate::callbacks::{Callback, CallbackList, GRADIENT_NORM, Pass, Setup};
 use crate::{Error, Model, Result};
 
-use super::early_stopping::Watch;
 use super::feed::{Feed, split};
-use super::observer::Silent;
 use super::program::{Mode, Signature};
 use super::step::Stepper;
 use super::{
-    Control, Data, EpochLogs, FitOptions, History, IntoData, Logs, Observer, Phase, Progress,
-    StepLogs, TrainingStart,
+    Control, Data, EpochLogs, FitOptions, History, IntoData, Logs, Phase, Progress, TrainingStart,
 };
 
 /// What is fixed for the whole of a training.
@@ -25,7 +23,8 @@ struct Run<'a> {
     training: Feed<'a>,
     stepper: Stepper,
     validation: Option<(Feed<'a>, Stepper)>,
-    early_stopping: Option<Watch>,
+    folder: Option<PathBuf>,
+    callbacks: CallbackList<'a>,
 }
 
 impl Model {
@@ -37,22 +36,12 @@ impl Model {
     ///
     /// # Errors
     /// The model is not compiled; options or data are no good (nothing has changed then); a label is no class; the loss
-    /// becomes infinite or NaN; what an observer reports.
+    /// becomes infinite or NaN; what a callback reports.
     pub fn fit<'a>(&mut self, data: impl IntoData<'a>, options: FitOptions<'a>) -> Result<History> {
         options.check()?;
         self.require_compiled("fit")?;
-        let verbose = options.verbose;
-        let mut options = options;
-        let mut progress = Progress::stderr();
-        let mut silent = Silent;
-        let given = options.observer.take();
         let run = self.prepare_run(data.into_data()?, options)?;
-        let observer: &mut dyn Observer = match given {
-            Some(observer) => observer,
-            None if verbose => &mut progress,
-            None => &mut silent,
-        };
-        self.run_epochs(run, observer)
+        self.run_epochs(run)
     }
 
     /// Checks what [`fit`](Self::fit) would check before its first step: options, the validation split, that targets fit
@@ -98,10 +87,20 @@ impl Model {
             }
             (data, None) => (data, None),
         };
+        let mut callbacks: Vec<Box<dyn Callback + 'a>> = Vec::new();
+        if options.verbose {
+            callbacks.push(Box::new(Progress::stderr()));
+        }
+        if let Some(early_stopping) = options.early_stopping {
+            callbacks.push(Box::new(early_stopping));
+        }
+        callbacks.extend(options.callbacks);
         let shuffle = options.shuffle.then_some(seed);
         let training = Feed::new(data, options.batch_size, shuffle)?
             .with_class_weight(options.class_weight)?;
-        let signature = training.signature(self, Mode::Train, "fit")?;
+        let mut signature = training.signature(self, Mode::Train, "fit")?;
+        let mut wanting = callbacks.iter();
+        signature.gradient_norm = wanting.any(|callback| callback.wants_gradient_norm());
         let stepper = self.stepper(signature, &training, seed)?;
         let validation = match validation {
             None => None,
@@ -113,13 +112,10 @@ impl Model {
                 Some((feed, stepper))
             }
         };
-        let early_stopping = match options.early_stopping {
-            None => None,
-            Some(options) => {
-                let compiled = self.require_compiled("fit")?;
-                Some(options.watch(compiled, validation.is_some())?)
-            }
-        };
+        let setup = Setup::new(self, validation.is_some());
+        for callback in &mut callbacks {
+            callback.check(&setup)?;
+        }
         self.ensure_optimizer_state("fit")?;
         Ok(Run {
             initial_epoch: options.initial_epoch,
@@ -130,7 +126,8 @@ impl Model {
             training,
             stepper,
             validation,
-            early_stopping,
+            folder: options.folder,
+            callbacks: CallbackList::new(callbacks),
         })
     }
 
@@ -147,14 +144,11 @@ impl Model {
         Stepper::new(self, signature, arrangement, name, seed)
     }
 
-    fn run_epochs(&mut self, mut run: Run, observer: &mut dyn Observer) -> Result<History> {
+    fn run_epochs(&mut self, mut run: Run) -> Result<History> {
         let mut history = History::default();
         // In the middle of an epoch: such a training is to be gone on with, so averages do not take the parameters' place.
         let mut interrupted = false;
-        for warning in &self.warnings {
-            observer.on_warning(warning);
-        }
-        observer.on_train_begin(&TrainingStart {
+        let start = TrainingStart {
             initial_epoch: run.initial_epoch,
             epochs: run.epochs,
             steps: run.steps.or(run.training.steps()),
@@ -163,28 +157,38 @@ impl Model {
                 .validation
                 .as_ref()
                 .and_then(|(feed, _)| feed.examples()),
-        });
+            folder: run.folder.as_deref(),
+        };
+        run.callbacks.train_begin(&start, self)?;
         let mut names = self.metric_names();
+        if run.stepper.signature.gradient_norm {
+            names.push(GRADIENT_NORM.to_owned());
+        }
         let plain = names.len();
         names.extend(self.metric_names().iter().map(|name| format!("val_{name}")));
         for epoch in run.initial_epoch..run.epochs {
-            observer.on_epoch_begin(epoch);
-            let control = self.train_epoch(&mut run, epoch, observer)?;
-            if control == Control::Stop {
-                history.stopped = true;
-                interrupted = true;
-                break;
+            run.callbacks.epoch_begin(epoch, self)?;
+            match self.train_epoch(&mut run, epoch)? {
+                Control::Continue => {}
+                control => {
+                    interrupted = control == Control::Stop;
+                    history.stopped = interrupted;
+                    break;
+                }
             }
             let mut values = self.running_logs().values.to_vec();
+            let compiled = self.compiled.as_ref();
+            values.extend(compiled.and_then(|compiled| compiled.running.gradient_norm()));
             let mut control = Control::Continue;
             let validate = (epoch + 1).is_multiple_of(run.validation_freq);
             if let Some((feed, stepper)) = run.validation.as_mut().filter(|_| validate) {
                 let phase = (Phase::Validation, epoch);
-                control = self.test_pass(feed, stepper, run.validation_steps, phase, observer)?;
+                let steps = run.validation_steps;
+                control = self.test_pass(feed, stepper, steps, phase, &mut run.callbacks)?;
                 values.extend_from_slice(self.running_logs().values);
             }
-            if control == Control::Stop {
-                interrupted = true;
+            if control != Control::Continue {
+                interrupted = control == Control::Stop;
                 // A validation that was cut short says nothing.
                 values.truncate(plain);
             }
@@ -193,48 +197,38 @@ impl Model {
                 values: &values,
             };
             history.push(epoch, logs);
-            let improved = match &mut run.early_stopping {
-                Some(watch) => {
-                    let value = logs.get(watch.monitor());
-                    Some(watch.epoch_ended(epoch, value, self)?)
-                }
-                None => None,
-            };
             let report = EpochLogs {
                 epoch,
                 epochs: run.epochs,
                 logs,
                 iteration: self.iteration()?,
-                improved,
+                improved: None,
             };
-            let asked = observer.on_epoch_end(&report, self)?;
+            let asked = run.callbacks.epoch_end(&report, self)?;
             if control == Control::Stop || asked == Control::Stop {
                 history.stopped = epoch + 1 < run.epochs;
                 break;
             }
-            if run.early_stopping.as_ref().is_some_and(Watch::has_stopped) {
+            if control == Control::Finish || asked == Control::Finish {
                 break;
             }
-        }
-        if let Some(watch) = run.early_stopping.take() {
-            history.early_stopping = Some(watch.end(self)?);
         }
         if !interrupted {
             self.take_averages()?;
         }
-        observer.on_train_end(&history);
+        run.callbacks.train_end(&mut history, self)?;
         Ok(history)
     }
 
-    fn train_epoch(
-        &mut self,
-        run: &mut Run,
-        epoch: usize,
-        observer: &mut dyn Observer,
-    ) -> Result<Control> {
+    fn train_epoch(&mut self, run: &mut Run, epoch: usize) -> Result<Control> {
         self.reset_metrics();
         run.training.begin(epoch as u64)?;
-        let steps = run.steps.or(run.training.steps());
+        let pass = Pass {
+            phase: Phase::Training,
+            epoch,
+            steps: run.steps.or(run.training.steps()),
+            iteration: self.iteration()?,
+        };
         let (mut step, mut examples) = (0, 0);
         let mut wrapped = false;
         while run.steps != Some(step) {
@@ -255,6 +249,10 @@ impl Model {
             let loss = run.stepper.add_up(self, plan);
             step += 1;
             examples += count;
+            let control = run.callbacks.batch_end(pass, step, count, self)?;
+            if control != Control::Continue {
+                return Ok(control);
+            }
             if !loss.is_finite() {
                 return Err(Error::NotFinite {
                     epoch: epoch + 1,
@@ -262,17 +260,6 @@ impl Model {
                     value: loss,
                     learning_rate: self.learning_rate().unwrap_or(f64::NAN),
                 });
-            }
-            let control = observer.on_batch_end(&StepLogs {
-                phase: Phase::Training,
-                epoch,
-                step,
-                steps,
-                examples: count,
-                logs: self.running_logs(),
-            });
-            if control == Control::Stop {
-                return Ok(Control::Stop);
             }
         }
         if step == 0 {
@@ -285,27 +272,7 @@ impl Model {
         Ok(Control::Continue)
     }
 
-    /// Puts the moving averages of the parameters in their place, where the optimizer keeps any (`use_ema`), as `fit` does
-    /// when it ends.
-    ///
-    /// # Errors
-    /// The executor cannot give or take a state.
-    fn take_averages(&mut self) -> Result<()> {
-        let averages =
-            |compiled: &super::Compiled| compiled.has_state && compiled.optimizer.options().use_ema;
-        if !self.compiled.as_ref().is_some_and(averages) {
-            return Ok(());
-        }
-        let trained = self.trained();
-        let executor = self.executor()?;
-        for parameter in trained {
-            let average = executor.read_state(&average_name(&parameter.name))?;
-            executor.write_state(&parameter.name, &average)?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn running_logs(&self) -> Logs<'_> {
+    pub(crate) fn running_logs(&self) -> Logs<'_> {
         match &self.compiled {
             Some(compiled) => compiled.running.logs(),
             None => Logs {

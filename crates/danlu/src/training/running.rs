@@ -14,6 +14,8 @@ pub(crate) struct Running {
     examples: f64,
     metrics: Vec<Sums>,
     values: Vec<f64>,
+    /// The sum of the norms of the gradients of steps, and their number, where steps give any.
+    gradient_norms: (f64, f64),
 }
 
 /// The sums of a metric's totals, one after the other; each ends where `ends` says.
@@ -56,6 +58,7 @@ impl Running {
             sums.numbers.fill(0.0);
         }
         self.values.fill(0.0);
+        self.gradient_norms = (0.0, 0.0);
     }
 
     /// Adds the loss of a batch, weighted by its examples.
@@ -119,6 +122,18 @@ impl Running {
         for (place, value) in self.values[first..end].iter_mut().enumerate() {
             *value = metric.result_at(totals, place);
         }
+    }
+
+    /// Adds the norm of the gradient of a step.
+    pub fn add_gradient_norm(&mut self, norm: f64) {
+        self.gradient_norms.0 += norm;
+        self.gradient_norms.1 += 1.0;
+    }
+
+    /// The mean of the norms of the gradients of steps, where there were any.
+    pub fn gradient_norm(&self) -> Option<f64> {
+        let (sum, steps) = self.gradient_norms;
+        (steps > 0.0).then(|| sum / steps)
     }
 
     pub fn logs(&self) -> Logs<'_> {
