@@ -7,7 +7,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::Place;
-use common::runs::{RECIPE, assert_same, last_place, outcome, place_of, start, wait_for};
+use common::runs::{RECIPE, assert_same, last_place, outcome, place_of, reduced, start, wait_for};
 use serde_json::Value;
 
 /// Numbers that only look random, so that a failure can be repeated as far as the clock allows.
@@ -26,18 +26,28 @@ impl Numbers {
 /// Kills trainings this often and goes on with them, and compares what they leave with a training that nobody killed.
 fn kill(times: u64) {
     let place = Place::new();
-    place.write("r.toml", RECIPE);
+    place.write("0.toml", RECIPE);
+    place.write("1.toml", reduced());
     let began = Instant::now();
-    place.good("train r.toml --out whole --quiet --threads 2");
-    let whole = outcome(&place.path("whole"));
-    let duration = began.elapsed();
+    let wholes = ["0", "1"].map(|recipe| {
+        place.good(&format!(
+            "train {recipe}.toml --out whole-{recipe} --quiet --threads 2"
+        ));
+        outcome(&place.path(&format!("whole-{recipe}")))
+    });
+    let duration = began.elapsed() / 2;
+    let reduced = String::from_utf8(place.read("whole-1/last/state.json")).unwrap();
+    assert!(reduced.contains("ReduceLROnPlateau"), "{reduced}");
+    let rates: Value = serde_json::from_str(&reduced).unwrap();
+    assert_ne!(rates["training"]["learning_rate"], "0.01", "never reduced");
     let mut numbers = Numbers(20);
     let (mut kills, mut written, mut later) = (0, 0, 0);
-    let mut number = 0;
+    let mut number: usize = 0;
     while kills < times {
         number += 1;
         let run = place.path(&format!("cut-{number}"));
-        let begin = format!("train r.toml --out cut-{number} --json --quiet");
+        let recipe = number % 2;
+        let begin = format!("train {recipe}.toml --out cut-{number} --json --quiet");
         let resume = format!("train --resume cut-{number} --json --quiet");
         let mut line = begin.clone();
         // Killed once or twice, the second time while it goes on.
@@ -78,7 +88,11 @@ fn kill(times: u64) {
         let from = place_of(&report["resumed_from"]);
         assert!(from >= last, "{number}: {from:?} is behind {last:?}");
         later += u64::from(from.is_some_and(|(epoch, _)| epoch > 0));
-        assert_same(&run, &whole, &format!("run {number}, from {from:?}"));
+        assert_same(
+            &run,
+            &wholes[recipe],
+            &format!("run {number}, from {from:?}"),
+        );
         let record: Value =
             serde_json::from_slice(&std::fs::read(run.join("run.json")).unwrap()).unwrap();
         assert_eq!(record["state"], "finished");

@@ -5,11 +5,13 @@ use std::path::Path;
 use danlu::data::files::check_writable;
 use danlu::data::{Dataset, Source};
 use danlu::{Config, Model};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::failure::{Failure, Result};
 use crate::models;
 use crate::recipe::build::DataShape;
+use crate::recipe::document::Document;
+use crate::recipe::write::to_toml;
 use crate::recipe::{ModelPart, Recipe};
 
 /// What `run.json` says from the start.
@@ -77,14 +79,20 @@ pub fn make_model(
 }
 
 /// Puts what Keras has no place for into the model.
-pub fn describe(model: &mut Model, recipe: &Recipe, source: &Source, name: &str) {
+///
+/// # Errors
+/// None that was not found when the recipe was read.
+pub fn describe(model: &mut Model, recipe: &Recipe, source: &Source, name: &str) -> Result<()> {
     let split = recipe.training.validation_split;
     let names = source
         .train
         .as_ref()
         .and_then(|part| part.specification().class_names.clone());
     let metadata = model.metadata_mut();
-    metadata.insert("recipe".to_owned(), Value::Object(recipe.portable()));
+    // As a run that goes on reads it from its folder, which may be in another order than it was written in.
+    let recipe_text = to_toml(&recipe.portable());
+    let read = Document::parse("the recipe", &recipe_text)?;
+    metadata.insert("recipe".to_owned(), read.value);
     metadata.insert(
         "data".to_owned(),
         json!({ "name": name, "fingerprint": source.fingerprint.to_string() }),
@@ -100,6 +108,7 @@ pub fn describe(model: &mut Model, recipe: &Recipe, source: &Source, name: &str)
         "split".to_owned(),
         json!({ "method": "last", "validation": split, "seed": recipe.training.seed, "fingerprint": fingerprint }),
     );
+    Ok(())
 }
 
 /// `--save` is looked at before hours of training.

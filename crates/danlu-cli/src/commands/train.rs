@@ -189,7 +189,7 @@ fn train(
         .map(|resumed| resumed.folder.recorded("data"));
     let name = recorded.and_then(|data| data["name"].as_str());
     let name = name.unwrap_or(&source.name).to_owned();
-    describe(&mut model, recipe, &source, &name);
+    describe(&mut model, recipe, &source, &name)?;
     let data: Arc<dyn Dataset> = Arc::new(train);
     // What only the first step would find is found before there is a run folder.
     model

@@ -52,6 +52,14 @@ every_seconds = 0.03
 keep = 2
 "#;
 
+/// The same with a learning rate that is lowered where nothing improves any more, which a schedule does not allow.
+pub fn reduced() -> String {
+    let schedule = "{ type = \"CosineDecay\", initial_learning_rate = 0.01, decay_steps = 200 }";
+    let callback = "[[training.callbacks]]\ntype = \"ReduceLROnPlateau\"\nfactor = 0.3\npatience = 0\n\
+                    min_delta = 0.02\nmonitor = \"val_loss\"\n";
+    format!("{}\n{callback}", RECIPE.replace(schedule, "0.01"))
+}
+
 /// The files that must be the same to the last bit, with what is in them.
 pub fn outcome(run: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();

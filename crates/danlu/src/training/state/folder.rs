@@ -13,6 +13,9 @@ pub(super) type Entry = (&'static str, Vec<u8>);
 /// Told of every file operation, before and after it; an error that it gives stands for one of the system's.
 pub(super) type Hook<'a> = &'a mut dyn FnMut() -> io::Result<()>;
 
+/// Does a file operation, with the hook told before and after.
+type Operation<'a> = &'a mut dyn FnMut(&mut dyn FnMut() -> io::Result<()>) -> io::Result<()>;
+
 /// The folder, what is being written, and what was there before: where a whole one may be, the likeliest first.
 pub(super) fn places(folder: &Path) -> [PathBuf; 3] {
     let beside = |ending: &str| {
@@ -80,7 +83,7 @@ pub(super) fn replace(
 pub(super) fn clear_up(
     folder: &Path,
     whole: &dyn Fn(&Path) -> bool,
-    operation: &mut dyn FnMut(&mut dyn FnMut() -> io::Result<()>) -> io::Result<()>,
+    operation: Operation<'_>,
 ) -> io::Result<()> {
     let [_, new, old] = places(folder);
     if !folder.exists() {
