@@ -55,8 +55,14 @@ pub struct DeviceArguments {
 #[derive(Args, Debug)]
 pub struct TrainArguments {
     /// A built-in recipe's name, a recipe file (.toml), a model to train on (.keras, .h5, a run folder), or an architecture's name
-    #[arg(value_name = "RECIPE|MODEL")]
-    pub subject: String,
+    #[arg(value_name = "RECIPE|MODEL", required_unless_present = "resume")]
+    pub subject: Option<String>,
+    /// Go on with the run in this folder from its last checkpoint, as if it had never been cut
+    #[arg(long, value_name = "RUN")]
+    pub resume: Option<PathBuf>,
+    /// With --resume: go on with another instruction set than the run was begun with, though its numbers differ then
+    #[arg(long, requires = "resume")]
+    pub force: bool,
     /// Data: a built-in dataset's or recipe's name, a recipe file, a folder with IDX files, or an .npz file [default: the recipe's]
     #[arg(long, value_name = "SOURCE")]
     pub data: Option<String>,

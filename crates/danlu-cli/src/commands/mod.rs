@@ -7,5 +7,7 @@ pub mod evaluate;
 pub mod layers;
 pub mod predict;
 pub mod recipes;
+mod resume;
+mod setup;
 pub mod summary;
 pub mod train;

@@ -4,6 +4,7 @@ mod adapt;
 pub mod architecture;
 pub mod build;
 pub mod builtin;
+pub mod checkpoints;
 pub mod document;
 pub mod graph;
 pub mod objectives;
@@ -13,13 +14,14 @@ pub mod write;
 use std::path::{Path, PathBuf};
 
 use danlu::Config;
+use danlu::callbacks::{self, Callback, EarlyStopping};
 use danlu::data::sources::TargetRule;
-use danlu::training::EarlyStopping;
 use serde_json::{Value, json};
 
 use crate::data::DataSource;
 use crate::failure::{Failure, Result};
 use architecture::Architecture;
+use checkpoints::Checkpoints;
 use document::{Document, Table};
 use graph::Graph;
 use objectives::Objectives;
@@ -122,6 +124,10 @@ pub struct Training {
     pub seed: u64,
     /// When to stop before the last epoch.
     pub early_stopping: Option<EarlyStopping>,
+    /// What else is done at certain moments, by type and arguments that were found good.
+    callbacks: Vec<Value>,
+    /// When checkpoints are made.
+    pub checkpoints: Checkpoints,
 }
 
 impl Recipe {
@@ -320,7 +326,10 @@ impl Training {
         let shuffle = table.boolean("shuffle")?;
         let seed = table.integer("seed", 0, i64::MAX)?;
         let early_stopping = table.take("early_stopping");
+        let callbacks = read_callbacks(document, table.take("callbacks"))?;
+        table.take("checkpoint");
         table.finish()?;
+        let checkpoints = Checkpoints::read(document)?;
         let located = |path: &str, error: danlu::Error| library_error(document, path, &error);
         if let Some(optimizer) = &optimizer {
             danlu::optimizers::from_json(optimizer)
@@ -341,8 +350,42 @@ impl Training {
             shuffle: shuffle.unwrap_or(true),
             seed: seed.unwrap_or(0) as u64,
             early_stopping,
+            callbacks,
+            checkpoints,
         })
     }
+
+    /// The callbacks, made anew: each training needs its own.
+    ///
+    /// # Errors
+    /// None that [`Recipe::read`] did not find.
+    pub fn callbacks(&self) -> danlu::Result<Vec<Box<dyn Callback>>> {
+        self.callbacks.iter().map(callbacks::from_json).collect()
+    }
+}
+
+/// The callbacks as they are written, each a table with a type; all are made once to find what is wrong with them.
+fn read_callbacks(document: &Document, list: Option<&Value>) -> Result<Vec<Value>> {
+    let list = match list {
+        None => return Ok(Vec::new()),
+        Some(Value::Array(list)) if list.iter().all(Value::is_object) => list,
+        Some(other) => {
+            let message = format!(
+                "`training.callbacks` must be [[training.callbacks]] tables, each with a `type`, received {other}"
+            );
+            return Err(document.error("training.callbacks", &message));
+        }
+    };
+    for (index, callback) in list.iter().enumerate() {
+        let path = format!("training.callbacks.{index}");
+        if callback.get("type").and_then(Value::as_str).is_none() {
+            let message = format!("callback {index} needs a `type`, such as type = \"CSVLogger\"");
+            return Err(document.error(&path, &message));
+        }
+        let made = callbacks::from_json(callback);
+        made.map_err(|error| library_error(document, &path, &error))?;
+    }
+    Ok(list.clone())
 }
 
 /// The largest class that can have a weight of its own: far more than anybody has.
