@@ -25,8 +25,8 @@ pub struct CSVLogger {
     path: PathBuf,
     /// The columns, known from the first row on.
     keys: Option<Vec<String>>,
-    /// How much of the file is this training's, or was there before; `None` until something was written.
-    length: Option<u64>,
+    /// How much of the file is this training's, or was there before.
+    length: u64,
 }
 
 impl CSVLogger {
@@ -38,7 +38,7 @@ impl CSVLogger {
             append: false,
             path: PathBuf::new(),
             keys: None,
-            length: None,
+            length: 0,
         }
     }
 
@@ -123,12 +123,8 @@ impl CSVLogger {
         options.create(true).write(true).truncate(false);
         let mut file = options.open(&self.path)?;
         let there = file.metadata()?.len();
-        let end = match (self.length, self.append) {
-            // Rows of epochs that are done again are cut.
-            (Some(length), _) => length.min(there),
-            (None, true) => there,
-            (None, false) => 0,
-        };
+        // Rows of epochs that are done again are cut.
+        let end = self.length.min(there);
         file.set_len(end)?;
         file.seek(SeekFrom::Start(end))?;
         Ok((file, end))
@@ -157,7 +153,7 @@ impl CSVLogger {
         });
         let path = self.path.display().to_string();
         let failed = |error| danlu_data::Error::file("write", path, error);
-        self.length = Some(written.map_err(failed)?);
+        self.length = written.map_err(failed)?;
         Ok(())
     }
 }
@@ -173,7 +169,10 @@ impl Callback for CSVLogger {
 
     fn on_train_begin(&mut self, start: &TrainingStart<'_>, _: &mut Model) -> Result<()> {
         self.path = start.resolve(&self.filename);
-        (self.keys, self.length) = (None, None);
+        self.keys = None;
+        // What is there already stays, also where the training is cut before its first row.
+        let there = || std::fs::metadata(&self.path).map_or(0, |file| file.len());
+        self.length = if self.append { there() } else { 0 };
         Ok(())
     }
 
@@ -189,7 +188,7 @@ impl Callback for CSVLogger {
 
     fn restore(&mut self, state: &CallbackState) -> Result<()> {
         let read = state.read(OWNER);
-        self.length = read.count("length")?.map(|length| length as u64);
+        self.length = read.count("length")?.unwrap_or(0) as u64;
         self.keys = read.texts("keys")?;
         Ok(())
     }

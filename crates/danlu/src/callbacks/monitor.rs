@@ -92,9 +92,11 @@ impl Monitor {
             return true;
         };
         let delta = self.min_delta.abs();
+        // Keras compares in 32 bits, in which its metrics are: what differs in digits beyond them is the same.
+        let than = than as f32;
         match self.direction {
-            Direction::Up => value - delta > than,
-            Direction::Down => value + delta < than,
+            Direction::Up => (value - delta) as f32 > than,
+            Direction::Down => ((value + delta) as f32) < than,
         }
     }
 }
