@@ -12,6 +12,7 @@ use danlu::{Config, Model};
 use serde_json::{Value, json};
 
 use super::evaluate::{evaluate, to_json};
+use super::seeds;
 use crate::arguments::TrainArguments;
 use crate::bench::profile::ProfileReport;
 use crate::data::{DataSource, has_pixels, pixel_scale};
@@ -22,10 +23,15 @@ use crate::progress::{Watcher, events, stopped_early};
 use crate::recipe::build::DataShape;
 use crate::recipe::document::Document;
 use crate::recipe::{ModelPart, Recipe, targets};
+use crate::report::{self, Facts, FirstBatch};
 use crate::run_folder::RunFolder;
 use crate::{fit_check, interrupt, models, subject};
 
-fn change(document: &mut Document, arguments: &TrainArguments) -> Result<()> {
+/// Puts what the command line says into a recipe.
+///
+/// # Errors
+/// A key or value is none.
+pub fn change(document: &mut Document, arguments: &TrainArguments) -> Result<()> {
     for assignment in &arguments.set {
         document.set_from_text(assignment)?;
     }
@@ -86,6 +92,32 @@ fn change(document: &mut Document, arguments: &TrainArguments) -> Result<()> {
 /// # Errors
 /// Configuration or data are no good, the loss is not a number, a file cannot be written, or Ctrl-C was pressed.
 pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
+    if let Some(count) = arguments.seeds {
+        return seeds::run(arguments, count, started);
+    }
+    let Trained { report, profile } = train(arguments, started)?;
+    if arguments.json {
+        return output::json(&report);
+    }
+    match profile {
+        Some(profile) => output::data(&profile.text()),
+        None => Ok(()),
+    }
+}
+
+/// What `train` says.
+pub struct Trained {
+    /// With `--json`.
+    pub report: Value,
+    /// With `--profile`.
+    pub profile: Option<ProfileReport>,
+}
+
+/// Trains once, in a run folder of its own.
+///
+/// # Errors
+/// As [`run`].
+pub fn train(arguments: &TrainArguments, started: Instant) -> Result<Trained> {
     let messages = Messages {
         quiet: arguments.quiet,
     };
@@ -161,13 +193,21 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
     );
     record.insert("threads".to_owned(), json!(threads));
     record.insert("isa".to_owned(), json!(isa.name()));
+    report::describe(&mut record, &recipe, &source);
+    let mut facts = Facts::new(&model, FirstBatch::new(&data, &recipe)?);
     let mut folder = RunFolder::create(&path, &recipe.resolved(), record)?;
     interrupt::finish_batches();
 
     let progress = (!arguments.quiet).then(Progress::stderr);
     let mut watcher = Watcher::new(progress, &mut folder);
     model.measure(arguments.profile)?;
-    let options = fit_options(&recipe)?.folder(&path).callback(&mut watcher);
+    let options = fit_options(&recipe)?.folder(&path);
+    // Before the watcher, who keeps checkpoints: what a checkpoint is followed by is cut when the training goes on.
+    let options = match report::tensorboard(&recipe, facts.first_batch(), &path, messages) {
+        Some(tensorboard) => options.callback(tensorboard),
+        None => options,
+    };
+    let options = options.callback(&mut watcher);
     let fitted = model.fit(&data, options);
     let (time, examples) = (watcher.training.as_secs_f64(), watcher.examples);
     let profile = arguments.profile.then(|| model.training_profile());
@@ -176,7 +216,9 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
     let history = match fitted {
         Ok(history) => history,
         Err(error) => {
+            folder.record("error", json!(error.to_string()));
             let _ = folder.set_state("failed");
+            report::write(&path, &facts, messages);
             return Err(Failure::Failed(format!(
                 "{error} (the run is in {})",
                 path.display()
@@ -185,12 +227,16 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
     };
     if history.stopped {
         drop((data, source));
-        return interrupted(&mut folder, &history, arguments);
+        let interrupted = interrupted(&mut folder, &history, arguments);
+        report::write(&path, &facts, messages);
+        return Err(interrupted);
     }
     folder.record("early_stopping", stopped_early(&history));
     folder.record("events", events(&history));
     if history.ended_by.as_deref() == Some("TerminateOnNaN") {
+        folder.record("error", json!("the loss is no finite number"));
         folder.set_state("failed")?;
+        report::write(&path, &facts, messages);
         return Err(Failure::Failed(format!(
             "the loss is no finite number (the run is in {})",
             path.display()
@@ -199,7 +245,12 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
     let test = match &source.test {
         Some(test) => {
             let test: Arc<dyn Dataset> = Arc::new(test.clone());
-            Some(evaluate(&mut model, &test)?)
+            let results = evaluate(&mut model, &test)?;
+            // A full disk is no reason to lose the model.
+            if let Err(error) = facts.test(&path, &mut model, &test) {
+                messages.warning(&format!("the test predictions could not be kept: {error}"));
+            }
+            Some(results)
         }
         None => None,
     };
@@ -219,7 +270,15 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
     }
     let test_json = test.as_ref().map_or(Value::Null, to_json);
     folder.record("test", test_json.clone());
+    let rate = if time > 0.0 {
+        examples as f64 / time
+    } else {
+        0.0
+    };
+    folder.record("samples_per_second", json!(rate));
+    folder.record("seconds", json!(started.elapsed().as_secs_f64()));
     folder.set_state("finished")?;
+    report::write(&path, &facts, messages);
     if let Some(test) = &test {
         let shown: Vec<String> = test
             .iter()
@@ -233,39 +292,28 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
         seconds: time,
         peak: measure_peak(isa, threads),
     });
-    if arguments.json {
-        let (early_stopping, events) = (stopped_early(&history), events(&history));
-        let history: Config = history
-            .metrics
-            .iter()
-            .map(|(name, values)| (name.clone(), json!(values)))
-            .collect();
-        let rate = if time > 0.0 {
-            examples as f64 / time
-        } else {
-            0.0
-        };
-        let mut report = json!({
-            "history": history,
-            "test": test_json,
-            "early_stopping": early_stopping,
-            "events": events,
-            "model": path.join("model.keras").display().to_string(),
-            "run": folder.path().display().to_string(),
-            "resumed_from": null,
-            "threads": threads,
-            "seconds": started.elapsed().as_secs_f64(),
-            "samples_per_second": rate,
-        });
-        if let Some(profile) = profile {
-            report["profile"] = profile.json();
-        }
-        return output::json(&report);
+    let (early_stopping, events) = (stopped_early(&history), events(&history));
+    let history: Config = history
+        .metrics
+        .iter()
+        .map(|(name, values)| (name.clone(), json!(values)))
+        .collect();
+    let mut report = json!({
+        "history": history,
+        "test": test_json,
+        "early_stopping": early_stopping,
+        "events": events,
+        "model": path.join("model.keras").display().to_string(),
+        "run": folder.path().display().to_string(),
+        "resumed_from": null,
+        "threads": threads,
+        "seconds": started.elapsed().as_secs_f64(),
+        "samples_per_second": rate,
+    });
+    if let Some(profile) = &profile {
+        report["profile"] = profile.json();
     }
-    match profile {
-        Some(profile) => output::data(&profile.text()),
-        None => Ok(()),
-    }
+    Ok(Trained { report, profile })
 }
 
 /// What the recipe says of `fit`.
@@ -368,24 +416,26 @@ fn check_save(path: &std::path::Path) -> Result<()> {
 }
 
 /// Ctrl-C: the last finished epoch's model is kept.
-fn interrupted(
-    folder: &mut RunFolder,
-    history: &History,
-    arguments: &TrainArguments,
-) -> Result<()> {
+fn interrupted(folder: &mut RunFolder, history: &History, arguments: &TrainArguments) -> Failure {
     let last = folder.path().join("last");
-    let text = if last.join("state.json").is_file() {
+    let keep = || -> Result<String> {
+        if !last.join("state.json").is_file() {
+            return Ok(
+                "interrupted before the first epoch was finished; there is no model".to_owned(),
+            );
+        }
         let model = models::checkpoint(&last, device::open(&arguments.device)?.executor, true)?;
         model.save(folder.path().join("model.keras"))?;
         model.save_weights(folder.path().join("final.safetensors"))?;
-        format!(
+        Ok(format!(
             "interrupted after {} epoch(s); the last finished one is kept in {}",
             history.epochs.len(),
             folder.path().join("model.keras").display()
-        )
-    } else {
-        "interrupted before the first epoch was finished; there is no model".to_owned()
+        ))
     };
-    folder.set_state("interrupted")?;
-    Err(Failure::Interrupted(text))
+    let kept = keep();
+    match kept.and_then(|text| folder.set_state("interrupted").map(|()| text)) {
+        Ok(text) => Failure::Interrupted(text),
+        Err(failure) => failure,
+    }
 }

@@ -6,9 +6,7 @@ mod training;
 
 use std::path::Path;
 
-use super::{
-    Callback, Control, EpochLogs, Logs, Phase, Setup, StepLogs, TrainingStart,
-};
+use super::{Callback, Control, EpochLogs, Logs, Phase, Setup, StepLogs, TrainingStart};
 use crate::prelude::{Dense, Input, SGD, Sequential};
 use crate::{Model, Result};
 
@@ -18,7 +16,9 @@ fn model(learning_rate: f64) -> Model {
     model.add(Input::new([1]));
     model.add(Dense::new(1));
     let metrics = ["accuracy", "mae"];
-    model.compile(SGD::new(learning_rate), "mse", metrics).unwrap();
+    model
+        .compile(SGD::new(learning_rate), "mse", metrics)
+        .unwrap();
     model.into_model()
 }
 

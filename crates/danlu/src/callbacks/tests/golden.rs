@@ -98,7 +98,12 @@ fn the_learning_rate_of_an_epoch_is_that_of_the_rule() {
         for (epoch, rate) in list(case, "rates").iter().enumerate() {
             run.callback.on_epoch_begin(epoch, &mut model).unwrap();
             let found = model.learning_rate().unwrap() as f32;
-            assert_eq!(found, rate.as_f64().unwrap() as f32, "{} {epoch}", case["name"]);
+            assert_eq!(
+                found,
+                rate.as_f64().unwrap() as f32,
+                "{} {epoch}",
+                case["name"]
+            );
         }
     }
 }
@@ -181,7 +186,11 @@ fn the_rows_of_the_table_are_those_of_keras() {
         let separator = case["arguments"]["separator"].as_str().unwrap_or(",");
         let rows = json!(read_csv(&written, separator.chars().next().unwrap()));
         assert_eq!(rows, case["rows"], "{name}");
-        assert_eq!(written.matches("\r\n").count(), written.matches('\n').count(), "{name}");
+        assert_eq!(
+            written.matches("\r\n").count(),
+            written.matches('\n').count(),
+            "{name}"
+        );
     }
 }
 
@@ -230,8 +239,18 @@ fn averages_take_the_place_of_weights_when_keras_swaps_them() {
         let data = (tensor(&case["x"]), tensor(&case["y"]));
         let history = model.fit(data, options).unwrap();
         for (key, expected) in case["history"].as_object().unwrap() {
-            let expected: Vec<f64> = expected.as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
-            assert_near(&format!("{name}: {key}"), history.get(key).unwrap(), &expected, 1e-5);
+            let expected: Vec<f64> = expected
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|v| v.as_f64().unwrap())
+                .collect();
+            assert_near(
+                &format!("{name}: {key}"),
+                history.get(key).unwrap(),
+                &expected,
+                1e-5,
+            );
         }
         let expected = list(case, "weights_of_epochs").iter().map(tensors);
         for (found, expected) in seen.0.iter().zip(expected) {

@@ -11,7 +11,9 @@ use crate::graph::Tensor;
 fn values(seed: u64) -> Vec<Option<f64>> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         state >> 33
     };
     (0..14)
@@ -41,7 +43,12 @@ fn epoch(run: &mut EpochRun, epoch: usize, value: Option<f64>, model: &mut Model
     }
     let control = run.epoch(epoch, "loss", value, model).unwrap();
     let notes = run.callback.take_notes();
-    (format!("{control:?}"), notes, model.learning_rate(), model.weights().unwrap())
+    (
+        format!("{control:?}"),
+        notes,
+        model.learning_rate(),
+        model.weights().unwrap(),
+    )
 }
 
 /// Through JSON text, as a file keeps it.
@@ -55,7 +62,9 @@ fn saved(state: CallbackState) -> CallbackState {
 }
 
 fn end(run: &mut EpochRun, model: &mut Model) -> Vec<Tensor> {
-    run.callback.on_train_end(&Default::default(), model).unwrap();
+    run.callback
+        .on_train_end(&Default::default(), model)
+        .unwrap();
     model.weights().unwrap()
 }
 
@@ -88,13 +97,25 @@ fn check(described: &Value) {
             }
             let mut second = EpochRun::begin(made(), &mut model, Some(folder.path()));
             second.callback.restore(&state).unwrap();
-            assert_eq!(saved(second.callback.state().unwrap()), state, "{described}");
+            assert_eq!(
+                saved(second.callback.state().unwrap()),
+                state,
+                "{described}"
+            );
             for (number, &value) in after.iter().enumerate() {
                 found.push(epoch(&mut second, cut + number, value, &mut model));
             }
             // NaN is not equal to itself.
-            assert_eq!(format!("{found:?}"), format!("{expected:?}"), "{described}, cut {cut}");
-            assert_eq!(end(&mut second, &mut model), expected_end, "{described}, cut {cut}");
+            assert_eq!(
+                format!("{found:?}"),
+                format!("{expected:?}"),
+                "{described}, cut {cut}"
+            );
+            assert_eq!(
+                end(&mut second, &mut model),
+                expected_end,
+                "{described}, cut {cut}"
+            );
             for entry in std::fs::read_dir(whole_folder.path()).unwrap() {
                 let name = entry.unwrap().file_name();
                 let read = |folder: &tempfile::TempDir| std::fs::read(folder.path().join(&name));
@@ -108,20 +129,30 @@ fn check(described: &Value) {
 #[test]
 fn early_stopping() {
     for best in [false, true] {
-        check(&json!({ "type": "EarlyStopping", "monitor": "loss", "patience": 3, "restore_best_weights": best }));
+        check(
+            &json!({ "type": "EarlyStopping", "monitor": "loss", "patience": 3, "restore_best_weights": best }),
+        );
     }
-    check(&json!({ "type": "EarlyStopping", "monitor": "loss", "baseline": 1.0, "start_from_epoch": 3 }));
+    check(
+        &json!({ "type": "EarlyStopping", "monitor": "loss", "baseline": 1.0, "start_from_epoch": 3 }),
+    );
 }
 
 #[test]
 fn plateaus() {
-    check(&json!({ "type": "ReduceLROnPlateau", "monitor": "loss", "patience": 2, "cooldown": 2, "factor": 0.5 }));
+    check(
+        &json!({ "type": "ReduceLROnPlateau", "monitor": "loss", "patience": 2, "cooldown": 2, "factor": 0.5 }),
+    );
 }
 
 #[test]
 fn checkpoints() {
-    check(&json!({ "type": "ModelCheckpoint", "filepath": "{epoch}.weights.h5", "save_weights_only": true, "monitor": "loss", "save_best_only": true }));
-    check(&json!({ "type": "ModelCheckpoint", "filepath": "{epoch}_{batch}.safetensors", "save_weights_only": true, "save_freq": 3 }));
+    check(
+        &json!({ "type": "ModelCheckpoint", "filepath": "{epoch}.weights.h5", "save_weights_only": true, "monitor": "loss", "save_best_only": true }),
+    );
+    check(
+        &json!({ "type": "ModelCheckpoint", "filepath": "{epoch}_{batch}.safetensors", "save_weights_only": true, "save_freq": 3 }),
+    );
 }
 
 #[test]

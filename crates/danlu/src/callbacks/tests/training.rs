@@ -16,7 +16,10 @@ fn data() -> (Tensor, Tensor) {
     let x = (0..8).map(|i| i as f32 / 4.0 - 1.0).collect();
     let y = (0..8).map(|i| i as f32 / 2.0 - 1.0).collect();
     let shape = [8, 1];
-    (Tensor::from_f32(&shape, x).unwrap(), Tensor::from_f32(&shape, y).unwrap())
+    (
+        Tensor::from_f32(&shape, x).unwrap(),
+        Tensor::from_f32(&shape, y).unwrap(),
+    )
 }
 
 fn quiet<'a>() -> FitOptions<'a> {
@@ -27,16 +30,29 @@ fn quiet<'a>() -> FitOptions<'a> {
 fn a_training_converges_by_its_loss_or_by_its_gradient() {
     let mut first = model(0.1);
     let stop = StopAtConvergence::new().min_change(1e-4).patience(3);
-    let history = first.fit(data(), quiet().epochs(500).callback(stop)).unwrap();
+    let history = first
+        .fit(data(), quiet().epochs(500).callback(stop))
+        .unwrap();
     assert_eq!(history.ended_by.as_deref(), Some("StopAtConvergence"));
     assert!(!history.stopped && history.epochs.len() < 500);
     let losses = history.get("loss").unwrap();
-    let changes: Vec<f64> = losses.windows(2).map(|two| (two[0] - two[1]).abs()).collect();
+    let changes: Vec<f64> = losses
+        .windows(2)
+        .map(|two| (two[0] - two[1]).abs())
+        .collect();
     let (before, last) = changes.split_at(changes.len() - 3);
     assert!(last.iter().all(|&change| change < 1e-4), "{losses:?}");
-    assert!(before.windows(3).all(|three| three.iter().any(|&change| change >= 1e-4)));
+    assert!(
+        before
+            .windows(3)
+            .all(|three| three.iter().any(|&change| change >= 1e-4))
+    );
     assert!(history.get(GRADIENT_NORM).is_none());
-    assert!(history.notes[0].text.contains("converged"), "{:?}", history.notes);
+    assert!(
+        history.notes[0].text.contains("converged"),
+        "{:?}",
+        history.notes
+    );
 
     let mut second = model(0.1);
     let stop = StopAtConvergence::new().min_gradient_norm(1e-2);
@@ -45,8 +61,15 @@ fn a_training_converges_by_its_loss_or_by_its_gradient() {
     let norms = history.get(GRADIENT_NORM).unwrap();
     assert_eq!(norms.len(), history.epochs.len());
     let (last, before) = norms.split_last().unwrap();
-    assert!(*last < 1e-2 && before.iter().all(|&norm| norm >= 1e-2), "{norms:?}");
-    let names: Vec<&str> = history.metrics.iter().map(|(name, _)| name.as_str()).collect();
+    assert!(
+        *last < 1e-2 && before.iter().all(|&norm| norm >= 1e-2),
+        "{norms:?}"
+    );
+    let names: Vec<&str> = history
+        .metrics
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
     assert_eq!(names[..4], ["loss", "accuracy", "mae", GRADIENT_NORM]);
     assert_eq!(names[4], "val_loss");
 }
@@ -55,7 +78,9 @@ fn a_training_converges_by_its_loss_or_by_its_gradient() {
 fn the_norm_is_that_of_the_gradient_before_clipping_and_changes_no_bit() {
     let fitted = |norm: bool| {
         let mut model = model(0.1);
-        let optimizer = SGD::new(0.1).clipping(Clipping::GlobalNorm(0.01)).loss_scale_factor(8.0);
+        let optimizer = SGD::new(0.1)
+            .clipping(Clipping::GlobalNorm(0.01))
+            .loss_scale_factor(8.0);
         model.compile(optimizer, "mse", ["mae"]).unwrap();
         let kernel = Tensor::from_f32(&[1, 1], vec![0.5]).unwrap();
         let bias = Tensor::from_f32(&[1], vec![-0.25]).unwrap();
@@ -75,7 +100,10 @@ fn the_norm_is_that_of_the_gradient_before_clipping_and_changes_no_bit() {
         (kernel + residual * x / 4.0, bias + residual / 4.0)
     });
     let expected = f64::hypot(kernel, bias);
-    assert!((norm.unwrap() - expected).abs() < 1e-6, "{norm:?}, {expected}");
+    assert!(
+        (norm.unwrap() - expected).abs() < 1e-6,
+        "{norm:?}, {expected}"
+    );
     assert_eq!(fitted(false), (weights, None));
 }
 
@@ -88,7 +116,11 @@ fn a_loss_that_is_no_number_is_an_error_or_an_end() {
     let history = diverges(TerminateOnNaN::new()).unwrap();
     assert_eq!(history.ended_by.as_deref(), Some("TerminateOnNaN"));
     assert!(history.epochs.len() < 9 && !history.stopped);
-    assert!(history.notes[0].text.contains("the loss is"), "{:?}", history.notes);
+    assert!(
+        history.notes[0].text.contains("the loss is"),
+        "{:?}",
+        history.notes
+    );
     let error = diverges(TerminateOnNaN::new().raise_error(true)).unwrap_err();
     assert!(matches!(error, Error::NotFinite { .. }), "{error}");
 }
@@ -111,7 +143,10 @@ impl Callback for Order<'_> {
         Ok(())
     }
     fn on_batch_end(&mut self, step: &StepLogs<'_>, model: &mut Model) -> Result<Control> {
-        self.note(&format!("{:?} {} {}", step.phase, step.step, step.iteration));
+        self.note(&format!(
+            "{:?} {} {}",
+            step.phase, step.step, step.iteration
+        ));
         assert_eq!(model.iteration()?, step.iteration);
         Ok(Control::Continue)
     }
@@ -174,7 +209,9 @@ fn closures_are_callbacks() {
             ended = history.stopped;
             Ok(())
         });
-    let history = model(0.1).fit(data(), quiet().epochs(3).callback(callback)).unwrap();
+    let history = model(0.1)
+        .fit(data(), quiet().epochs(3).callback(callback))
+        .unwrap();
     assert!(history.stopped && ended);
     assert_eq!(epochs, [Some(0.1), Some(0.05)]);
     assert_eq!(steps, 4);
@@ -194,12 +231,19 @@ fn what_a_callback_cannot_do_is_said_before_the_training() {
     for (callback, word) in [
         (checkpoint("a.safetensors"), "ends in .keras or .h5"),
         (checkpoint("a.weights.h5"), "ends in .keras or .h5"),
-        (checkpoint("{val_los:.2f}.keras"), "did you mean `val_loss`?"),
+        (
+            checkpoint("{val_los:.2f}.keras"),
+            "did you mean `val_loss`?",
+        ),
         (checkpoint("{epoch.keras"), "pairs of braces"),
         (checkpoint("{loss:03d}.keras"), "numbers with decimals"),
         (checkpoint("{batch}.keras"), "`batch`"),
         (
-            Box::new(ModelCheckpoint::new("a.keras").save_best_only(true).save_freq(SaveFrequency::Batches(2))),
+            Box::new(
+                ModelCheckpoint::new("a.keras")
+                    .save_best_only(true)
+                    .save_freq(SaveFrequency::Batches(2)),
+            ),
             "`val_loss`",
         ),
         (
@@ -222,27 +266,62 @@ fn what_a_callback_cannot_do_is_said_before_the_training() {
     assert!(error.contains("schedule"), "{error}");
     let mut scheduled = model(0.1);
     let schedule = ExponentialDecay::new(0.1, 10.0, 0.5);
-    scheduled.compile(SGD::new(schedule), "mse", Vec::<&str>::new()).unwrap();
+    scheduled
+        .compile(SGD::new(schedule), "mse", Vec::<&str>::new())
+        .unwrap();
     let callback = LearningRateScheduler::new(|_, rate| rate);
-    let error = scheduled.fit(data(), quiet().callback(callback)).unwrap_err().to_string();
-    assert!(error.contains("leave out the callback or the schedule"), "{error}");
+    let error = scheduled
+        .fit(data(), quiet().callback(callback))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("leave out the callback or the schedule"),
+        "{error}"
+    );
 }
 
 #[test]
 fn callbacks_are_made_by_name() {
     for (bad, word) in [
-        (json!({ "type": "EarlyStoping" }), "did you mean `EarlyStopping`?"),
-        (json!({ "type": "ReduceLROnPlateau", "patiense": 3 }), "did you mean `patience`?"),
-        (json!({ "type": "ReduceLROnPlateau", "factor": 2 }), "factor"),
+        (
+            json!({ "type": "EarlyStoping" }),
+            "did you mean `EarlyStopping`?",
+        ),
+        (
+            json!({ "type": "ReduceLROnPlateau", "patiense": 3 }),
+            "did you mean `patience`?",
+        ),
+        (
+            json!({ "type": "ReduceLROnPlateau", "factor": 2 }),
+            "factor",
+        ),
         (json!({ "type": "ModelCheckpoint" }), "filepath"),
-        (json!({ "type": "ModelCheckpoint", "filepath": "a.keras", "save_freq": 0 }), "save_freq"),
-        (json!({ "type": "ModelCheckpoint", "filepath": "a.keras", "save_freq": "batch" }), "save_freq"),
-        (json!({ "type": "CSVLogger", "filename": "a", "separator": ", " }), "one character"),
+        (
+            json!({ "type": "ModelCheckpoint", "filepath": "a.keras", "save_freq": 0 }),
+            "save_freq",
+        ),
+        (
+            json!({ "type": "ModelCheckpoint", "filepath": "a.keras", "save_freq": "batch" }),
+            "save_freq",
+        ),
+        (
+            json!({ "type": "CSVLogger", "filename": "a", "separator": ", " }),
+            "one character",
+        ),
         (json!({ "type": "CSVLogger", "filename": "" }), "filename"),
         (json!({ "type": "LearningRateScheduler" }), "schedule"),
-        (json!({ "type": "LearningRateScheduler", "schedule": 0.1 }), "a table such as"),
-        (json!({ "type": "StopAtConvergence", "min_change": 0 }), "min_change"),
-        (json!({ "type": "TerminateOnNaN", "raise_error": 1 }), "raise_error"),
+        (
+            json!({ "type": "LearningRateScheduler", "schedule": 0.1 }),
+            "a table such as",
+        ),
+        (
+            json!({ "type": "StopAtConvergence", "min_change": 0 }),
+            "min_change",
+        ),
+        (
+            json!({ "type": "TerminateOnNaN", "raise_error": 1 }),
+            "raise_error",
+        ),
         (json!({ "type": "LambdaCallback" }), "register_callback"),
     ] {
         let error = from_json(&bad).map(|_| ()).unwrap_err().to_string();
@@ -265,8 +344,15 @@ fn callbacks_are_made_by_name() {
     register_callback("OwnEnd", make).unwrap();
     let own = from_json(&json!({ "type": "OwnEnd", "epochs": 2 })).unwrap();
     assert_eq!(own.name(), "Own");
-    let history = model(0.1).fit(data(), quiet().epochs(5).callback(own)).unwrap();
-    assert_eq!((history.epochs.len(), history.ended_by.as_deref()), (2, Some("Own")));
-    let error = register_callback("EarlyStopping", make).unwrap_err().to_string();
+    let history = model(0.1)
+        .fit(data(), quiet().epochs(5).callback(own))
+        .unwrap();
+    assert_eq!(
+        (history.epochs.len(), history.ended_by.as_deref()),
+        (2, Some("Own"))
+    );
+    let error = register_callback("EarlyStopping", make)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("choose another name"), "{error}");
 }
