@@ -118,6 +118,15 @@ fn cells(rows: &[Row], show: impl Fn(&str, &Value) -> String) -> Vec<Vec<String>
     rows.iter().map(row).collect()
 }
 
+/// A figure in a table of a terminal.
+fn shown(name: &str, value: f64) -> String {
+    match name {
+        "epochs" | "best epoch" => value.to_string(),
+        "seconds" => figures::duration(value),
+        name => figure(name, value),
+    }
+}
+
 /// A setting in a table of a terminal.
 fn short(value: &Value) -> String {
     match value {

@@ -13,13 +13,13 @@ h2{font-size:17px;margin:0 0 12px}h3{font-size:14px;margin:18px 0 8px}p{margin:0
 .state{display:inline-block;font-size:12px;font-weight:600;padding:2px 9px;border-radius:99px;border:1px solid currentColor;vertical-align:4px;margin-left:8px}\
 .finished{color:var(--good)}.failed{color:var(--bad)}.interrupted,.running,.unknown{color:var(--wait)}\
 section{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:18px 20px;margin:0 0 16px}\
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(140px,1fr));gap:12px;margin:0 0 16px}\
-.tile{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:12px 16px}.tile b{display:block;font-size:22px;font-weight:600;line-height:1.3}.tile span{color:var(--soft);font-size:13px}\
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(128px,1fr));gap:10px;margin:0 0 16px}\
+.tile{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:11px 14px}.tile b{display:block;font-size:20px;white-space:nowrap;font-weight:600;line-height:1.3}.tile span{color:var(--soft);font-size:13px}\
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));gap:10px 20px}\
 .side{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,380px),1fr));gap:20px;align-items:start}\
-svg{max-width:100%;height:auto;display:block}.wide{overflow-x:auto}.model svg{margin:0 auto}\
+svg{max-width:100%;height:auto;display:block}.wide{overflow-x:auto}.model svg{margin:0 auto}.first{margin-top:16px}\
 table{border-collapse:collapse;font-size:14px;font-variant-numeric:tabular-nums}th,td{padding:4px 14px 4px 0;text-align:right;white-space:nowrap;border-bottom:1px solid var(--rule)}\
-th{color:var(--soft);font-weight:600}th:first-child,td:first-child{text-align:left}tr.best td{font-weight:600;color:var(--accent)}\
+th{color:var(--soft);font-weight:600;white-space:normal;vertical-align:bottom}th:first-child,td:first-child{text-align:left}tr.best td{font-weight:600;color:var(--accent)}\
 table.pairs{width:100%}table.pairs td{text-align:left;white-space:normal;overflow-wrap:anywhere;vertical-align:top}table.pairs td:first-child{color:var(--soft);width:12em}\
 .rows{max-height:420px;overflow:auto}.rows th{position:sticky;top:0;background:var(--card)}\
 pre{overflow-x:auto;background:var(--page);border:1px solid var(--rule);border-radius:8px;padding:10px 12px;margin:0 0 10px;font:12.5px/1.45 ui-monospace,'SF Mono',Menlo,Consolas,'DejaVu Sans Mono',monospace}\

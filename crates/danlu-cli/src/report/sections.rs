@@ -107,7 +107,7 @@ fn by_class(matrix: &Matrix) -> String {
         "examples",
         "found",
         "right when said",
-        "mostly mistaken for",
+        "mostly taken for",
     ];
     html::table(&titles.map(str::to_owned), &rows.collect::<Vec<_>>())
 }
@@ -141,7 +141,7 @@ pub fn data(run: &Run, facts: &Facts) -> String {
     let mut body = html::pairs(&rows);
     if let Some(first) = &facts.first_batch {
         body += &format!(
-            "<h3>The first batch</h3><div class=\"wide\">{}</div>",
+            "<div class=\"wide first\">{}</div>",
             first.grid.to_element()
         );
     }

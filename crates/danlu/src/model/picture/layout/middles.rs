@@ -74,6 +74,10 @@ fn place(items: &[Item], order: &[Vec<usize>], columns: &[usize]) -> Option<Vec<
         let others = sides.map(|other| columns[other]);
         wishes[columns[item]].extend(others.filter(|&other| other != columns[item]));
     }
+    let mut lines = vec![false; items.len()];
+    for (item, own) in items.iter().enumerate() {
+        lines[columns[item]] = own.is_line;
+    }
     for _ in 0..ROUNDS {
         let before = places.clone();
         for (place, wishes) in places.iter_mut().zip(&wishes) {
@@ -91,13 +95,32 @@ fn place(items: &[Item], order: &[Vec<usize>], columns: &[usize]) -> Option<Vec<
             {
                 let missing = distance - (places[*right] - places[*left]);
                 if missing > 0.0 {
-                    places[*left] -= missing / 2.0;
-                    places[*right] += missing / 2.0;
+                    // A line makes way for a box.
+                    let share = match (lines[*left], lines[*right]) {
+                        (true, false) => 1.0,
+                        (false, true) => 0.0,
+                        _ => 0.5,
+                    };
+                    places[*left] -= missing * share;
+                    places[*right] += missing * (1.0 - share);
                 }
             }
         }
     }
     push_right(&apart, &mut places);
+    // As near as what stands beside each column lets it.
+    for _ in 0..ROUNDS {
+        for column in (0..places.len()).filter(|&column| !wishes[column].is_empty()) {
+            let sum: f64 = wishes[column].iter().map(|&other| places[other]).sum();
+            let left = apart.iter().filter(|one| one.right == column);
+            let left = left.map(|one| places[one.left] + one.distance);
+            let right = apart.iter().filter(|one| one.left == column);
+            let right = right.map(|one| places[one.right] - one.distance);
+            let wished =
+                (sum / wishes[column].len() as f64).min(right.fold(f64::INFINITY, f64::min));
+            places[column] = wished.max(left.fold(f64::NEG_INFINITY, f64::max));
+        }
+    }
     Some(columns.iter().map(|&column| places[column]).collect())
 }
 
