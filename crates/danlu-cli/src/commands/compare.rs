@@ -101,7 +101,7 @@ pub fn run(arguments: &CompareArguments) -> Result<()> {
         &cells(&figures, |name, value| {
             value
                 .as_f64()
-                .map_or("–".to_owned(), |value| figure(name, value))
+                .map_or("–".to_owned(), |value| shown(name, value))
         }),
     );
     output::data(&text)

@@ -70,12 +70,17 @@ fn summaries_are_those_of_keras() {
         let callback = of_config(&arguments).unwrap();
         model().fit(data(), options().callback(callback)).unwrap();
         for part in ["train", "validation"] {
-            let expected = case["summaries"][part].as_array().unwrap();
-            assert_eq!(
-                &found(&folder.path().join(part)),
-                expected,
-                "{name}, {part}"
-            );
+            let mut found = found(&folder.path().join(part));
+            let mut expected = case["summaries"][part].as_array().unwrap().clone();
+            if case["arguments"]["update_freq"].is_number() {
+                // Keras leaves the numbers of an epoch out unless that many divide its last batch's; Danlu writes them.
+                let epochs = found.iter().filter(|one| one[1] == "epoch_loss");
+                assert_eq!(epochs.count(), 3, "{name}, {part}");
+                let of_batch = |one: &Value| one[1].as_str().unwrap().starts_with("batch_");
+                found.retain(of_batch);
+                expected.retain(of_batch);
+            }
+            assert_eq!(found, expected, "{name}, {part}");
         }
     }
 }
@@ -129,15 +134,21 @@ fn a_training_that_goes_on_writes_each_step_once() {
     let place = folder.path().display().to_string();
     let mut first = TensorBoard::new(&place).update_freq(UpdateFrequency::Batches(1));
     let mut trained = model();
-    trained
-        .fit(data(), options().epochs(2).callback(&mut first))
-        .unwrap();
-    let state = first.state().unwrap();
-    let kept = found(&folder.path().join("train"));
-    // Another epoch that is lost.
-    trained
-        .fit(data(), options().initial_epoch(2).callback(&mut first))
-        .unwrap();
+    trained.fit(data(), options().callback(&mut first)).unwrap();
+    // As it was after two epochs of three batches: the third one is lost.
+    let state = CallbackState::default()
+        .with("batches", 6)
+        .with("iteration", 6);
+    let all = found(&folder.path().join("train"));
+    let is_kept = |one: &&Value| {
+        let step = one[0].as_u64().unwrap();
+        match one[1].as_str().unwrap() {
+            tag if tag.starts_with("batch_") => step <= 6,
+            _ => step < 2,
+        }
+    };
+    let kept: Vec<Value> = all.iter().filter(is_kept).cloned().collect();
+    assert_eq!((all.len(), kept.len()), (28, 19));
     let start = TrainingStart {
         initial_epoch: 2,
         epochs: 3,
@@ -150,7 +161,10 @@ fn a_training_that_goes_on_writes_each_step_once() {
     second.on_train_begin(&start, &mut trained).unwrap();
     second.restore(&state).unwrap();
     assert_eq!(found(&folder.path().join("train")), kept);
-    assert_eq!(second.batches, 6);
+    assert_eq!((second.batches, second.iteration), (6, 6));
+    let validation = found(&folder.path().join("validation"));
+    let last = validation.iter().map(|one| one[0].as_u64().unwrap()).max();
+    assert_eq!(last, Some(6), "{validation:?}");
     assert!(!second.graph_due);
 }
 
