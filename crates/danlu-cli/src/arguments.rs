@@ -59,8 +59,14 @@ pub struct DeviceArguments {
 #[derive(Args, Clone, Debug)]
 pub struct TrainArguments {
     /// A built-in recipe's name, a recipe file (.toml), a model to train on (.keras, .h5, a run folder), or an architecture's name
-    #[arg(value_name = "RECIPE|MODEL")]
-    pub subject: String,
+    #[arg(value_name = "RECIPE|MODEL", required_unless_present = "resume")]
+    pub subject: Option<String>,
+    /// Go on with the run in this folder from its last checkpoint, as if it had never been cut
+    #[arg(long, value_name = "RUN")]
+    pub resume: Option<PathBuf>,
+    /// With --resume: go on with another instruction set than the run was begun with, though its numbers differ then
+    #[arg(long, requires = "resume")]
+    pub force: bool,
     /// Data: a built-in dataset's or recipe's name, a recipe file, a folder with IDX files, or an .npz file [default: the recipe's]
     #[arg(long, value_name = "SOURCE")]
     pub data: Option<String>,
@@ -80,7 +86,7 @@ pub struct TrainArguments {
     #[arg(long, value_name = "N", value_parser = parse_seed, allow_negative_numbers = true)]
     pub seed: Option<i64>,
     /// Train N times, with this seed and the ones after it, each in <out>/seed-<seed>, and give mean and spread
-    #[arg(long, value_name = "N", value_parser = parse_seeds, conflicts_with_all = ["save", "profile"], allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = parse_seeds, conflicts_with_all = ["save", "profile", "resume"], allow_negative_numbers = true)]
     pub seeds: Option<u64>,
     /// Factor of pictures' bytes, such as 0.00392156862745098 (1/255)
     #[arg(long, value_name = "FACTOR", value_parser = parse_above_zero, allow_negative_numbers = true)]

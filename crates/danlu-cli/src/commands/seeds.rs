@@ -24,9 +24,8 @@ pub fn run(arguments: &TrainArguments, count: u64, started: Instant) -> Result<(
     let messages = Messages {
         quiet: arguments.quiet,
     };
-    let recipe = subject::recipe(&arguments.subject, |document| {
-        train::change(document, arguments)
-    })?;
+    let subject = arguments.subject.as_deref().unwrap_or_default();
+    let recipe = subject::recipe(subject, |document| train::change(document, arguments))?;
     let out = RunFolder::choose(arguments.out.as_deref(), &recipe.name)?;
     let first = recipe.training.seed;
     let mut runs: Vec<(u64, Run)> = Vec::new();

@@ -4,6 +4,7 @@ mod adapt;
 pub mod architecture;
 pub mod build;
 pub mod builtin;
+pub mod checkpoints;
 pub mod document;
 pub mod graph;
 pub mod objectives;
@@ -20,6 +21,7 @@ use serde_json::{Value, json};
 use crate::data::DataSource;
 use crate::failure::{Failure, Result};
 use architecture::Architecture;
+use checkpoints::Checkpoints;
 use document::{Document, Table};
 use graph::Graph;
 use objectives::Objectives;
@@ -80,6 +82,8 @@ pub struct Training {
     pub early_stopping: Option<EarlyStopping>,
     /// What else is done at certain moments, by type and arguments that were found good.
     callbacks: Vec<Value>,
+    /// When checkpoints are made.
+    pub checkpoints: Checkpoints,
 }
 
 impl Recipe {
@@ -278,7 +282,9 @@ impl Training {
         let seed = table.integer("seed", 0, i64::MAX)?;
         let early_stopping = table.take("early_stopping");
         let callbacks = read_callbacks(document, table.take("callbacks"))?;
+        table.take("checkpoint");
         table.finish()?;
+        let checkpoints = Checkpoints::read(document)?;
         let located = |path: &str, error: danlu::Error| library_error(document, path, &error);
         if let Some(optimizer) = &optimizer {
             danlu::optimizers::from_json(optimizer)
@@ -300,6 +306,7 @@ impl Training {
             seed: seed.unwrap_or(0) as u64,
             early_stopping,
             callbacks,
+            checkpoints,
         })
     }
 

@@ -54,11 +54,6 @@ impl Facts {
         }
     }
 
-    /// The first batch, where it is pictures.
-    pub fn first_batch(&self) -> Option<&FirstBatch> {
-        self.first_batch.as_ref()
-    }
-
     /// Keeps what the model says of each example of the test part, in `test_predictions.npz` as well.
     ///
     /// # Errors
@@ -74,61 +69,66 @@ impl Facts {
     }
 }
 
-/// What writes the run's `tensorboard` folder, with the first batch in it already; `None` where the recipe has a TensorBoard of its own.
+/// What writes the run's `tensorboard` folder; `None` where the recipe has a TensorBoard of its own. A training that begins puts the first
+/// batch there, in the place of what one left that was killed before its first checkpoint.
 pub fn tensorboard(
     recipe: &Recipe,
-    first: Option<&FirstBatch>,
+    facts: &Facts,
     folder: &Path,
+    begins: bool,
     messages: Messages,
 ) -> Option<TensorBoard> {
     let resolved = recipe.resolved();
-    let callbacks = resolved
-        .get("training")
-        .and_then(|training| training["callbacks"].as_array());
+    let training = resolved.get("training");
+    let callbacks = training.and_then(|training| training["callbacks"].as_array());
     let own = |callback: &Value| {
-        callback["type"]
-            .as_str()
-            .is_some_and(|name| name.ends_with("TensorBoard"))
+        let name = callback["type"].as_str();
+        name.is_some_and(|name| name.ends_with("TensorBoard"))
     };
     if callbacks.is_some_and(|callbacks| callbacks.iter().any(own)) {
         return None;
     }
-    let place = folder.join("tensorboard");
-    if let Some(first) = first
-        && let Err(error) = first.write_event(&place.join("train"))
-    {
-        messages.warning(&format!(
-            "the first batch could not be shown to TensorBoard: {error}"
-        ));
+    if begins {
+        let place = folder.join("tensorboard");
+        // Nearly always there is none.
+        let _ = std::fs::remove_dir_all(&place);
+        if let Some(first) = &facts.first_batch
+            && let Err(error) = first.write_event(&place.join("train"))
+        {
+            messages.warning(&format!(
+                "the first batch could not be shown to TensorBoard: {error}"
+            ));
+        }
     }
     Some(TensorBoard::new("tensorboard").histogram_freq(1))
 }
 
-/// Adds to `run.json` what reports and lists say of data, machine and time.
-pub fn describe(record: &mut Config, recipe: &Recipe, source: &Source) {
+/// Adds what reports and lists say of data to the entry of it in `run.json`.
+pub fn describe_data(data: &mut Value, recipe: &Recipe, source: &Source) {
     let train = source.train.as_ref().map_or(0, |part| part.len());
     let validation = match recipe.training.validation_split {
         share if share > 0.0 => train - (train as f64 * (1.0 - share)).floor() as usize,
         _ => 0,
     };
-    let Some(Value::Object(data)) = record.get_mut("data") else {
-        return;
-    };
-    data.insert("training_examples".to_owned(), json!(train - validation));
-    data.insert("validation_examples".to_owned(), json!(validation));
+    data["training_examples"] = json!(train - validation);
+    data["validation_examples"] = json!(validation);
     if let Some(test) = &source.test {
-        data.insert("test_examples".to_owned(), json!(test.len()));
+        data["test_examples"] = json!(test.len());
     }
     if let Some(specification) = source.train.as_ref().map(|part| part.specification()) {
         let inputs = specification.features.iter();
         let inputs: Config = inputs
             .map(|field| (field.name.clone(), json!(field.shape)))
             .collect();
-        data.insert("inputs".to_owned(), Value::Object(inputs));
+        data["inputs"] = Value::Object(inputs);
         if let Some(classes) = specification.classes {
-            data.insert("classes".to_owned(), json!(classes));
+            data["classes"] = json!(classes);
         }
     }
+}
+
+/// Adds to `run.json` what reports and lists say of machine and time.
+pub fn describe_machine(record: &mut Config) {
     record.insert("machine".to_owned(), machine::describe());
     record.insert("started".to_owned(), json!(words::now()));
 }

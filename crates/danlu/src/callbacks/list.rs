@@ -1,10 +1,13 @@
 //! The callbacks of a training, one after the other.
 
 use super::{
-    Callback, Control, EarlyStopped, EpochLogs, Logs, Note, Phase, StepLogs, TrainingStart,
+    Callback, CallbackState, Control, EarlyStopped, EpochLogs, Logs, Note, Phase, StepLogs,
+    TrainingStart,
 };
-use crate::training::History;
-use crate::{Model, Result};
+use std::sync::Arc;
+
+use crate::training::{History, TrainingState};
+use crate::{Error, Model, Result};
 
 /// Which pass over data a step belongs to.
 #[derive(Clone, Copy)]
@@ -144,6 +147,64 @@ impl<'a> CallbackList<'a> {
             self.tell(place);
         }
         Ok(control)
+    }
+
+    /// Whether somebody asks for the state of the training.
+    pub fn wants_state(&self) -> bool {
+        self.callbacks.iter().any(|callback| callback.wants_state())
+    }
+
+    /// Gives it to those that ask.
+    pub fn give_state(&mut self, state: &Arc<TrainingState>, model: &Model) -> Result<()> {
+        let mut asking = self.callbacks.iter_mut();
+        asking.try_for_each(|callback| match callback.wants_state() {
+            true => callback.on_state(state, model),
+            false => Ok(()),
+        })
+    }
+
+    /// What callbacks keep, with their names; those that keep nothing are left out.
+    pub fn states(&self) -> Result<Vec<(String, CallbackState)>> {
+        let mut states = Vec::new();
+        for callback in &self.callbacks {
+            let state = callback.state()?;
+            if state != CallbackState::default() {
+                states.push((callback.name().to_owned(), state));
+            }
+        }
+        Ok(states)
+    }
+
+    /// Puts states back, by name and, of one name, by order; what the history of the training holds of the callbacks goes on, too.
+    pub fn restore(
+        &mut self,
+        states: &[(String, CallbackState)],
+        history: &mut History,
+    ) -> Result<()> {
+        self.notes = std::mem::take(&mut history.notes);
+        self.ended_by = history.ended_by.take();
+        let mut left: Vec<&(String, CallbackState)> = states.iter().collect();
+        for callback in &mut self.callbacks {
+            let own = left.iter().position(|(name, _)| name == callback.name());
+            if let Some(place) = own {
+                callback.restore(&left.remove(place).1)?;
+            }
+        }
+        match left.first() {
+            None => Ok(()),
+            Some((name, _)) => Err(Error::mismatch(
+                "fit's callbacks",
+                format!("the ones that the training began with, {name} among them"),
+                format!("none named {name}"),
+                "give the same callbacks in the same order",
+            )),
+        }
+    }
+
+    /// Adds to a history what the callbacks have done so far.
+    pub fn complete(&self, history: &mut History) {
+        history.notes.extend_from_slice(&self.notes);
+        history.ended_by.clone_from(&self.ended_by);
     }
 
     /// The training has ended; completes the history with what the callbacks did.

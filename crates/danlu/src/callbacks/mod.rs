@@ -24,7 +24,9 @@ mod terminate_on_nan;
 #[cfg(test)]
 mod tests;
 
-use crate::training::History;
+use std::sync::Arc;
+
+use crate::training::{History, TrainingState};
 use crate::{Model, Result};
 
 pub use csv_logger::CSVLogger;
@@ -165,6 +167,21 @@ pub trait Callback {
         None
     }
 
+    /// Whether [`on_state`](Self::on_state) is to be called now; asked after all callbacks have seen a training step or the end of an
+    /// epoch, and where a validation is interrupted. Copying the state costs time: of a large model more than a step.
+    fn wants_state(&self) -> bool {
+        false
+    }
+
+    /// The state of the training after what was seen last, all callbacks' own states included.
+    ///
+    /// # Errors
+    /// What is reported ends the training.
+    fn on_state(&mut self, state: &Arc<TrainingState>, model: &Model) -> Result<()> {
+        let _ = (state, model);
+        Ok(())
+    }
+
     /// What must be kept so that a training that was cut goes on as if it had not been. Taken between epochs or batches.
     ///
     /// # Errors
@@ -231,6 +248,12 @@ macro_rules! pointers {
             }
             fn early_stopped(&self) -> Option<&EarlyStopped> {
                 (**self).early_stopped()
+            }
+            fn wants_state(&self) -> bool {
+                (**self).wants_state()
+            }
+            fn on_state(&mut self, state: &Arc<TrainingState>, model: &Model) -> Result<()> {
+                (**self).on_state(state, model)
             }
             fn state(&self) -> Result<CallbackState> {
                 (**self).state()

@@ -11,20 +11,36 @@ use super::program::{Mode, Signature};
 use super::step::Stepper;
 use super::{
     Control, Data, EpochLogs, FitOptions, History, IntoData, Logs, Phase, Progress, TrainingStart,
+    TrainingState,
 };
 
-/// What is fixed for the whole of a training.
-struct Run<'a> {
-    initial_epoch: usize,
-    epochs: usize,
+/// A training: what is fixed for the whole of it, and how far it is.
+pub(super) struct Run<'a> {
+    pub epochs: usize,
     steps: Option<usize>,
     validation_freq: usize,
     validation_steps: Option<usize>,
-    training: Feed<'a>,
+    pub training: Feed<'a>,
     stepper: Stepper,
     validation: Option<(Feed<'a>, Stepper)>,
     folder: Option<PathBuf>,
-    callbacks: CallbackList<'a>,
+    pub callbacks: CallbackList<'a>,
+    /// What it goes on from.
+    resume: Option<Arc<TrainingState>>,
+    pub progress: Progressed,
+    pub history: History,
+}
+
+/// How far a training is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Progressed {
+    /// Epochs that were finished.
+    pub epoch: usize,
+    /// Steps and examples of the next one.
+    pub step: usize,
+    pub examples: usize,
+    /// Whether a callback took the training for done.
+    pub done: bool,
 }
 
 impl Model {
@@ -117,8 +133,11 @@ impl Model {
             callback.check(&setup)?;
         }
         self.ensure_optimizer_state("fit")?;
+        let initial_epoch = match &options.resume {
+            Some(state) => state.epoch(),
+            None => options.initial_epoch,
+        };
         Ok(Run {
-            initial_epoch: options.initial_epoch,
             epochs: options.epochs,
             steps: options.steps_per_epoch,
             validation_freq: options.validation_freq,
@@ -128,6 +147,12 @@ impl Model {
             validation,
             folder: options.folder,
             callbacks: CallbackList::new(callbacks),
+            resume: options.resume,
+            progress: Progressed {
+                epoch: initial_epoch,
+                ..Progressed::default()
+            },
+            history: History::default(),
         })
     }
 
@@ -145,11 +170,10 @@ impl Model {
     }
 
     fn run_epochs(&mut self, mut run: Run) -> Result<History> {
-        let mut history = History::default();
         // In the middle of an epoch: such a training is to be gone on with, so averages do not take the parameters' place.
         let mut interrupted = false;
         let start = TrainingStart {
-            initial_epoch: run.initial_epoch,
+            initial_epoch: run.progress.epoch,
             epochs: run.epochs,
             steps: run.steps.or(run.training.steps()),
             examples: run.training.examples(),
@@ -160,19 +184,25 @@ impl Model {
             folder: run.folder.as_deref(),
         };
         run.callbacks.train_begin(&start, self)?;
+        if let Some(state) = run.resume.take() {
+            self.go_on(&mut run, &state)?;
+        }
         let mut names = self.metric_names();
         if run.stepper.signature.gradient_norm {
             names.push(GRADIENT_NORM.to_owned());
         }
         let plain = names.len();
         names.extend(self.metric_names().iter().map(|name| format!("val_{name}")));
-        for epoch in run.initial_epoch..run.epochs {
-            run.callbacks.epoch_begin(epoch, self)?;
-            match self.train_epoch(&mut run, epoch)? {
+        while run.progress.epoch < run.epochs && !run.progress.done {
+            let epoch = run.progress.epoch;
+            if run.progress.step == 0 {
+                run.callbacks.epoch_begin(epoch, self)?;
+            }
+            match self.train_epoch(&mut run)? {
                 Control::Continue => {}
                 control => {
                     interrupted = control == Control::Stop;
-                    history.stopped = interrupted;
+                    run.history.stopped = interrupted;
                     break;
                 }
             }
@@ -184,11 +214,19 @@ impl Model {
             if let Some((feed, stepper)) = run.validation.as_mut().filter(|_| validate) {
                 let phase = (Phase::Validation, epoch);
                 let steps = run.validation_steps;
+                let trained = self.running_state();
                 control = self.test_pass(feed, stepper, steps, phase, &mut run.callbacks)?;
+                if control == Control::Stop {
+                    // The epoch is not finished: gone on with, it validates anew.
+                    self.restore_running(&trained)?;
+                    self.offer_state(&mut run)?;
+                    interrupted = true;
+                    run.history.stopped = true;
+                    break;
+                }
                 values.extend_from_slice(self.running_logs().values);
             }
-            if control != Control::Continue {
-                interrupted = control == Control::Stop;
+            if control == Control::Finish {
                 // A validation that was cut short says nothing.
                 values.truncate(plain);
             }
@@ -196,7 +234,7 @@ impl Model {
                 names: &names[..values.len()],
                 values: &values,
             };
-            history.push(epoch, logs);
+            run.history.push(epoch, logs);
             let report = EpochLogs {
                 epoch,
                 epochs: run.epochs,
@@ -205,33 +243,39 @@ impl Model {
                 improved: None,
             };
             let asked = run.callbacks.epoch_end(&report, self)?;
-            if control == Control::Stop || asked == Control::Stop {
-                history.stopped = epoch + 1 < run.epochs;
-                break;
-            }
-            if control == Control::Finish || asked == Control::Finish {
+            run.progress = Progressed {
+                epoch: epoch + 1,
+                done: control == Control::Finish || asked == Control::Finish,
+                ..Progressed::default()
+            };
+            self.offer_state(&mut run)?;
+            if asked == Control::Stop {
+                run.history.stopped = epoch + 1 < run.epochs;
                 break;
             }
         }
         if !interrupted {
             self.take_averages()?;
         }
-        run.callbacks.train_end(&mut history, self)?;
-        Ok(history)
+        run.callbacks.train_end(&mut run.history, self)?;
+        Ok(run.history)
     }
 
-    fn train_epoch(&mut self, run: &mut Run, epoch: usize) -> Result<Control> {
-        self.reset_metrics();
-        run.training.begin(epoch as u64)?;
+    /// The training steps of an epoch, or those that are left of it.
+    fn train_epoch(&mut self, run: &mut Run) -> Result<Control> {
+        let epoch = run.progress.epoch;
+        if run.progress.step == 0 {
+            self.reset_metrics();
+            run.training.begin(epoch as u64)?;
+        }
         let pass = Pass {
             phase: Phase::Training,
             epoch,
             steps: run.steps.or(run.training.steps()),
-            iteration: self.iteration()?,
+            iteration: self.iteration()?.saturating_sub(run.progress.step as u64),
         };
-        let (mut step, mut examples) = (0, 0);
         let mut wrapped = false;
-        while run.steps != Some(step) {
+        while run.steps != Some(run.progress.step) {
             let Some(place) = run.training.next()? else {
                 if run.steps.is_none() || wrapped {
                     break;
@@ -245,11 +289,16 @@ impl Model {
             let count = batch.len();
             let weights = run.training.weights(place);
             let indices = run.training.indices();
+            let examples = run.progress.examples;
             let plan = run.stepper.run(self, batch, weights, examples, indices)?;
             let loss = run.stepper.add_up(self, plan);
-            step += 1;
-            examples += count;
+            run.progress.step += 1;
+            run.progress.examples += count;
+            let step = run.progress.step;
             let control = run.callbacks.batch_end(pass, step, count, self)?;
+            if loss.is_finite() {
+                self.offer_state(run)?;
+            }
             if control != Control::Continue {
                 return Ok(control);
             }
@@ -262,7 +311,7 @@ impl Model {
                 });
             }
         }
-        if step == 0 {
+        if run.progress.step == 0 {
             let subject = run.training.specification().name.clone();
             return Err(danlu_data::Error::Empty { subject }.into());
         }

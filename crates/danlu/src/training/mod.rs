@@ -21,6 +21,7 @@ mod profile;
 mod program;
 mod progress;
 mod running;
+mod state;
 mod step;
 
 pub use crate::callbacks::{
@@ -38,6 +39,7 @@ pub use options::{EvaluateOptions, FitOptions, PredictOptions};
 pub(crate) use plans::PlanCache;
 pub use profile::{LayerTime, OperationTime, Stage, TrainingProfile};
 pub use progress::Progress;
+pub use state::TrainingState;
 
 #[cfg(test)]
 mod tests;

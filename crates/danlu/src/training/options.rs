@@ -1,8 +1,9 @@
 //! Options of fit, evaluate and predict, with Keras' defaults.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::{Callback, Data, EarlyStopping, IntoData};
+use super::{Callback, Data, EarlyStopping, IntoData, TrainingState};
 use crate::{Error, Result};
 
 /// Options of [`Model::fit`](crate::Model::fit).
@@ -24,6 +25,7 @@ pub struct FitOptions<'a> {
     pub(super) verbose: bool,
     pub(super) callbacks: Vec<Box<dyn Callback + 'a>>,
     pub(super) folder: Option<PathBuf>,
+    pub(super) resume: Option<Arc<TrainingState>>,
 }
 
 impl<'a> FitOptions<'a> {
@@ -46,6 +48,7 @@ impl<'a> FitOptions<'a> {
             verbose: true,
             callbacks: Vec::new(),
             folder: None,
+            resume: None,
         }
     }
 
@@ -153,6 +156,14 @@ impl<'a> FitOptions<'a> {
     /// The folder that relative paths of callbacks are relative to. Default: the process's.
     pub fn folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.folder = Some(folder.into());
+        self
+    }
+
+    /// Goes on from a state of a training that was cut, as if it had not been: give the same data and the same options; only
+    /// `epochs` may be others, which is as if they had been planned so from the start. It goes before `initial_epoch`. A source of
+    /// batches that nobody has read from is brought to its place by [`BatchSource::seek`](danlu_data::BatchSource::seek).
+    pub fn resume(mut self, state: impl Into<Arc<TrainingState>>) -> Self {
+        self.resume = Some(state.into());
         self
     }
 
