@@ -132,7 +132,7 @@ pub(super) fn label(value: f64, step: f64) -> String {
         value
     };
     let size = value.abs().max(step);
-    if size >= 1e6 || size < 1e-4 {
+    if !(1e-4..1e6).contains(&size) {
         let digits = (value.abs().max(step) / step).log10().max(0.0).ceil() as usize;
         let text = format!("{value:.digits$e}");
         // 2.50e6 is 2.5e6.

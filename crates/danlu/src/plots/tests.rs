@@ -33,7 +33,7 @@ fn is_well_formed(document: &str) {
             open.push(tag.split(' ').next().unwrap());
         }
         assert!(
-            tag.matches('"').count() % 2 == 0 && !tag.contains('<'),
+            tag.matches('"').count().is_multiple_of(2) && !tag.contains('<'),
             "{tag}"
         );
         rest = &rest[end + 1..];
