@@ -23,7 +23,8 @@
 //! - [`model`]: [`Model`], a graph of layers, and [`Sequential`], a chain;
 //! - [`callbacks`]: what is done at certain moments of a training, and the trait for your own;
 //! - [`training`]: compile, fit, evaluate, predict, history;
-//! - [`files`]: model files of Keras and safetensors.
+//! - [`files`]: model files of Keras and safetensors, TensorBoard's event files;
+//! - [`plots`]: curves and matrices as SVG.
 //!
 //! Names, defaults and numbers are those of Keras 3.15, in Rust's spelling.
 
@@ -44,6 +45,7 @@ pub mod losses;
 pub mod metrics;
 pub mod model;
 pub mod optimizers;
+pub mod plots;
 pub mod prelude;
 mod registry;
 pub mod regularizers;

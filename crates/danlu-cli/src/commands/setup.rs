@@ -4,6 +4,7 @@ use std::path::Path;
 
 use danlu::data::files::check_writable;
 use danlu::data::{Dataset, Source};
+use danlu::training::FitOptions;
 use danlu::{Config, Model};
 use serde_json::json;
 
@@ -123,4 +124,28 @@ pub fn check_save(path: &Path) -> Result<()> {
     }
     let writable = check_writable(path);
     writable.map_err(|error| Failure::Usage(format!("--save {}: {error}", path.display())))
+}
+
+/// What the recipe says of `fit`.
+///
+/// # Errors
+/// A callback cannot be made.
+pub fn fit_options<'a>(recipe: &Recipe) -> Result<FitOptions<'a>> {
+    let training = &recipe.training;
+    let options = FitOptions::new()
+        .epochs(training.epochs)
+        .batch_size(training.batch_size)
+        .validation_split(training.validation_split)
+        .shuffle(training.shuffle)
+        .seed(training.seed)
+        .verbose(false);
+    let options = match &training.class_weight {
+        Some(weights) => options.class_weight(weights),
+        None => options,
+    };
+    let options = match &training.early_stopping {
+        Some(early_stopping) => options.early_stopping(early_stopping.clone()),
+        None => options,
+    };
+    Ok(options.callbacks(training.callbacks().map_err(Failure::usage)?))
 }

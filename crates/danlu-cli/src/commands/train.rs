@@ -6,12 +6,13 @@ use std::time::Instant;
 
 use danlu::cpu::measure_peak;
 use danlu::data::Dataset;
-use danlu::training::{FitOptions, Progress, TrainingState};
+use danlu::training::{Progress, TrainingState};
 use serde_json::{Value, json};
 
 use super::evaluate::{evaluate, to_json};
 use super::resume::{self, Resumed, numbers};
-use super::setup::{check_save, describe, make_model, record, steps_of};
+use super::seeds;
+use super::setup::{check_save, describe, fit_options, make_model, record, steps_of};
 use crate::arguments::TrainArguments;
 use crate::bench::profile::ProfileReport;
 use crate::data::{DataSource, has_pixels, pixel_scale};
@@ -21,10 +22,15 @@ use crate::output::{self, Messages};
 use crate::progress::{Watcher, events, stopped_early};
 use crate::recipe::document::Document;
 use crate::recipe::{Recipe, targets};
+use crate::report::{self, Facts, FirstBatch};
 use crate::run_folder::RunFolder;
 use crate::{fit_check, interrupt, subject};
 
-fn change(document: &mut Document, arguments: &TrainArguments) -> Result<()> {
+/// Puts what the command line says into a recipe.
+///
+/// # Errors
+/// A key or value is none.
+pub fn change(document: &mut Document, arguments: &TrainArguments) -> Result<()> {
     for assignment in &arguments.set {
         document.set_from_text(assignment)?;
     }
@@ -85,23 +91,54 @@ fn change(document: &mut Document, arguments: &TrainArguments) -> Result<()> {
 /// # Errors
 /// Configuration or data are no good, the loss is not a number, a file cannot be written, or Ctrl-C was pressed.
 pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
+    if let Some(count) = arguments.seeds {
+        return seeds::run(arguments, count, started);
+    }
+    let Some(Trained { report, profile }) = train(arguments, started)? else {
+        return Ok(());
+    };
+    if arguments.json {
+        return output::json(&report);
+    }
+    match profile {
+        Some(profile) => output::data(&profile.text()),
+        None => Ok(()),
+    }
+}
+
+/// What `train` says.
+pub struct Trained {
+    /// With `--json`.
+    report: Value,
+    /// With `--profile`.
+    profile: Option<ProfileReport>,
+}
+
+/// Trains once, in a run folder of its own or in the one that is gone on with; `None` where that is finished, which was said.
+///
+/// # Errors
+/// As [`run`].
+pub fn train(arguments: &TrainArguments, started: Instant) -> Result<Option<Trained>> {
     let messages = Messages {
         quiet: arguments.quiet,
     };
     if let Some(save) = &arguments.save {
         check_save(save)?;
     }
-    if let Some(path) = &arguments.resume {
+    let begun = if let Some(path) = &arguments.resume {
         let resumed = resume::open(path, arguments, messages)?;
         if resumed.is_finished() {
-            return resumed.report_finished(arguments, messages);
+            resumed.report_finished(arguments, messages)?;
+            return Ok(None);
         }
-        return train(arguments, Begun::Before(resumed), messages, started);
-    }
-    let subject = arguments.subject.as_deref().unwrap_or_default();
-    let recipe = subject::recipe(subject, |document| change(document, arguments))?;
-    let path = RunFolder::choose(arguments.out.as_deref(), &recipe.name)?;
-    train(arguments, Begun::Now(recipe, path), messages, started)
+        Begun::Before(resumed)
+    } else {
+        let subject = arguments.subject.as_deref().unwrap_or_default();
+        let recipe = subject::recipe(subject, |document| change(document, arguments))?;
+        let path = RunFolder::choose(arguments.out.as_deref(), &recipe.name)?;
+        Begun::Now(recipe, path)
+    };
+    train_begun(arguments, begun, messages, started).map(Some)
 }
 
 /// A training that begins now, in a folder that is not there yet, or one that was begun before.
@@ -131,12 +168,12 @@ impl Begun {
     }
 }
 
-fn train(
+fn train_begun(
     arguments: &TrainArguments,
     begun: Begun,
     messages: Messages,
     started: Instant,
-) -> Result<()> {
+) -> Result<Trained> {
     let recipe = begun.recipe();
     let source = recipe.source.clone().ok_or_else(|| {
         Failure::Usage(
@@ -205,8 +242,10 @@ fn train(
     let state = begun.state().cloned();
     let place = source.path.as_ref();
     let place = place.map_or(source.name.clone(), |path| path.display().to_string());
-    let place =
+    let mut place =
         json!({ "path": place, "name": name, "fingerprint": source.fingerprint.to_string() });
+    report::describe_data(&mut place, recipe, &source);
+    let mut facts = Facts::new(&model, FirstBatch::new(&data, recipe)?);
     let resumed_from = begun.resumed().map_or(Value::Null, Resumed::place);
     if let Some(resumed) = begun.resumed() {
         let steps = steps_of(recipe, data.len());
@@ -214,7 +253,8 @@ fn train(
     }
     let (recipe, mut folder) = match begun {
         Begun::Now(recipe, path) => {
-            let record = record(&recipe, threads, isa.name());
+            let mut record = record(&recipe, threads, isa.name());
+            report::describe_machine(&mut record);
             let folder = RunFolder::create(&path, &recipe.resolved(), record, place)?;
             (recipe, folder)
         }
@@ -223,6 +263,8 @@ fn train(
             (resumed.recipe, resumed.folder)
         }
     };
+    let before = folder.recorded("seconds").as_f64().unwrap_or(0.0);
+    let seconds = || json!(before + started.elapsed().as_secs_f64());
     interrupt::finish_batches();
 
     let progress = (!arguments.quiet).then(Progress::stderr);
@@ -231,7 +273,14 @@ fn train(
     let mut watcher = Watcher::new(progress, &folder, plan, &history.unwrap_or_default())?;
     model.measure(arguments.profile)?;
     let options = fit_options(&recipe)?;
-    let options = options.folder(folder.path()).callback(&mut watcher);
+    let options = options.folder(folder.path());
+    // Before the watcher, who keeps checkpoints: what a checkpoint is followed by is cut when the training goes on.
+    let options =
+        match report::tensorboard(&recipe, &facts, folder.path(), state.is_none(), messages) {
+            Some(tensorboard) => options.callback(tensorboard),
+            None => options,
+        };
+    let options = options.callback(&mut watcher);
     let options = match state {
         Some(state) => options.resume(state),
         None => options,
@@ -252,7 +301,10 @@ fn train(
     let history = match fitted {
         Ok(history) => history,
         Err(error) => {
+            folder.record("error", json!(error.to_string()));
+            folder.record("seconds", seconds());
             let _ = folder.set_state("failed");
+            report::write(&path, &facts, messages);
             return Err(Failure::Failed(format!(
                 "{error} (the run is in {})",
                 path.display()
@@ -260,7 +312,9 @@ fn train(
         }
     };
     if history.stopped {
+        folder.record("seconds", seconds());
         folder.set_state("interrupted")?;
+        report::write(&path, &facts, messages);
         let (epoch, step) = stopped_at;
         return Err(Failure::Interrupted(format!(
             "interrupted after {epoch} epoch(s) and {step} step(s) of the next; `danlu train --resume {}` goes on from there",
@@ -270,7 +324,10 @@ fn train(
     folder.record("early_stopping", stopped_early(&history));
     folder.record("events", events(&history));
     if history.ended_by.as_deref() == Some("TerminateOnNaN") {
+        folder.record("error", json!("the loss is no finite number"));
+        folder.record("seconds", seconds());
         folder.set_state("failed")?;
+        report::write(&path, &facts, messages);
         return Err(Failure::Failed(format!(
             "the loss is no finite number (the run is in {})",
             path.display()
@@ -279,7 +336,12 @@ fn train(
     let test = match &source.test {
         Some(test) => {
             let test: Arc<dyn Dataset> = Arc::new(test.clone());
-            Some(evaluate(&mut model, &test)?)
+            let results = evaluate(&mut model, &test)?;
+            // A full disk is no reason to lose the model.
+            if let Err(error) = facts.test(&path, &mut model, &test) {
+                messages.warning(&format!("the test predictions could not be kept: {error}"));
+            }
+            Some(results)
         }
         None => None,
     };
@@ -299,7 +361,15 @@ fn train(
     }
     let test_json = test.as_ref().map_or(Value::Null, to_json);
     folder.record("test", test_json.clone());
+    let rate = if time > 0.0 {
+        examples as f64 / time
+    } else {
+        0.0
+    };
+    folder.record("samples_per_second", json!(rate));
+    folder.record("seconds", seconds());
     folder.set_state("finished")?;
+    report::write(&path, &facts, messages);
     if let Some(test) = &test {
         let shown: Vec<String> = test
             .iter()
@@ -315,53 +385,21 @@ fn train(
         seconds: time,
         peak: measure_peak(isa, threads),
     });
-    if arguments.json {
-        let (early_stopping, events) = (stopped_early(&history), events(&history));
-        let rate = if time > 0.0 {
-            examples as f64 / time
-        } else {
-            0.0
-        };
-        let mut report = json!({
-            "history": numbers(&history),
-            "test": test_json,
-            "early_stopping": early_stopping,
-            "events": events,
-            "model": path.join("model.keras").display().to_string(),
-            "run": folder.path().display().to_string(),
-            "resumed_from": resumed_from,
-            "threads": threads,
-            "seconds": started.elapsed().as_secs_f64(),
-            "samples_per_second": rate,
-        });
-        if let Some(profile) = profile {
-            report["profile"] = profile.json();
-        }
-        return output::json(&report);
+    let (early_stopping, events) = (stopped_early(&history), events(&history));
+    let mut report = json!({
+        "history": numbers(&history),
+        "test": test_json,
+        "early_stopping": early_stopping,
+        "events": events,
+        "model": path.join("model.keras").display().to_string(),
+        "run": folder.path().display().to_string(),
+        "resumed_from": resumed_from,
+        "threads": threads,
+        "seconds": started.elapsed().as_secs_f64(),
+        "samples_per_second": rate,
+    });
+    if let Some(profile) = &profile {
+        report["profile"] = profile.json();
     }
-    match profile {
-        Some(profile) => output::data(&profile.text()),
-        None => Ok(()),
-    }
-}
-
-/// What the recipe says of `fit`.
-fn fit_options<'a>(recipe: &Recipe) -> Result<FitOptions<'a>> {
-    let training = &recipe.training;
-    let options = FitOptions::new()
-        .epochs(training.epochs)
-        .batch_size(training.batch_size)
-        .validation_split(training.validation_split)
-        .shuffle(training.shuffle)
-        .seed(training.seed)
-        .verbose(false);
-    let options = match &training.class_weight {
-        Some(weights) => options.class_weight(weights),
-        None => options,
-    };
-    let options = match &training.early_stopping {
-        Some(early_stopping) => options.early_stopping(early_stopping.clone()),
-        None => options,
-    };
-    Ok(options.callbacks(training.callbacks().map_err(Failure::usage)?))
+    Ok(Trained { report, profile })
 }

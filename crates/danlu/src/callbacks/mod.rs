@@ -1,7 +1,7 @@
 //! Callbacks: what is done at certain moments of a training, by Keras' names or by one's own [`Callback`]. One file per callback.
 //!
 //! [`EarlyStopping`] and [`StopAtConvergence`] end a training, [`TerminateOnNaN`] one that has failed; [`ReduceLROnPlateau`] and
-//! [`LearningRateScheduler`] set the learning rate; [`ModelCheckpoint`] saves; [`CSVLogger`] writes a table;
+//! [`LearningRateScheduler`] set the learning rate; [`ModelCheckpoint`] saves; [`CSVLogger`] writes a table, [`TensorBoard`] what TensorBoard shows;
 //! [`SwapEMAWeights`] evaluates averages; [`LambdaCallback`] is closures.
 
 mod csv_logger;
@@ -19,6 +19,7 @@ mod setup;
 mod state;
 mod stop_at_convergence;
 mod swap_ema_weights;
+mod tensorboard;
 mod terminate_on_nan;
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,7 @@ pub use state::{CallbackState, StateReader};
 pub use stop_at_convergence::StopAtConvergence;
 pub use swap_ema_weights::SwapEMAWeights;
 pub(crate) use swap_ema_weights::no_averages;
+pub use tensorboard::{TensorBoard, UpdateFrequency};
 pub use terminate_on_nan::TerminateOnNaN;
 
 /// What the norm of the gradient is called in logs, where a callback [wants](Callback::wants_gradient_norm) it.

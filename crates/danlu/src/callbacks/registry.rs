@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     CSVLogger, Callback, EarlyStopping, LearningRateScheduler, ModelCheckpoint, ReduceLROnPlateau,
-    StopAtConvergence, SwapEMAWeights, TerminateOnNaN,
+    StopAtConvergence, SwapEMAWeights, TensorBoard, TerminateOnNaN,
 };
 use crate::config::{Described, described};
 use crate::registry::{Make, Registry, without_package};
@@ -34,6 +34,7 @@ fn registry() -> &'static Registry<Made> {
             ReduceLROnPlateau,
             StopAtConvergence,
             SwapEMAWeights,
+            TensorBoard,
             TerminateOnNaN
         ];
         Registry::new("callback", "keras.callbacks", builtin)

@@ -14,6 +14,7 @@
 mod atomic;
 mod config;
 mod error;
+pub mod events;
 mod h5;
 mod hdf5;
 mod keras;
