@@ -4,6 +4,7 @@ use super::{
     Callback, CallbackState, Control, EarlyStopped, EpochLogs, Logs, Note, Phase, StepLogs,
     TrainingStart,
 };
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::training::{History, TrainingState};
@@ -33,11 +34,9 @@ pub(crate) struct CallbackList<'a> {
 
 impl<'a> CallbackList<'a> {
     pub fn new(callbacks: Vec<Box<dyn Callback + 'a>>) -> CallbackList<'a> {
-        let watches = |(place, callback): (usize, &Box<dyn Callback + 'a>)| {
-            callback.watches_batches().then_some(place)
-        };
+        let watching = |place: &usize| callbacks[*place].watches_batches();
         CallbackList {
-            watching: callbacks.iter().enumerate().filter_map(watches).collect(),
+            watching: (0..callbacks.len()).filter(watching).collect(),
             callbacks,
             names: Vec::new(),
             values: Vec::new(),
@@ -147,6 +146,16 @@ impl<'a> CallbackList<'a> {
             self.tell(place);
         }
         Ok(control)
+    }
+
+    /// The state that a callback has kept of a training that was cut, where one has.
+    pub fn saved_state(&mut self, folder: Option<&Path>) -> Result<Option<TrainingState>> {
+        for callback in &mut self.callbacks {
+            if let Some(state) = callback.saved_state(folder)? {
+                return Ok(Some(state));
+            }
+        }
+        Ok(None)
     }
 
     /// Whether somebody asks for the state of the training.

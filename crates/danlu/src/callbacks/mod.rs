@@ -1,9 +1,11 @@
 //! Callbacks: what is done at certain moments of a training, by Keras' names or by one's own [`Callback`]. One file per callback.
 //!
 //! [`EarlyStopping`] and [`StopAtConvergence`] end a training, [`TerminateOnNaN`] one that has failed; [`ReduceLROnPlateau`] and
-//! [`LearningRateScheduler`] set the learning rate; [`ModelCheckpoint`] saves; [`CSVLogger`] writes a table, [`TensorBoard`] what TensorBoard shows;
+//! [`LearningRateScheduler`] set the learning rate; [`ModelCheckpoint`] saves; [`BackupAndRestore`] goes on where a
+//! training was cut; [`CSVLogger`] writes a table, [`TensorBoard`] what TensorBoard shows;
 //! [`SwapEMAWeights`] evaluates averages; [`LambdaCallback`] is closures.
 
+mod backup_and_restore;
 mod csv_logger;
 mod early_stopping;
 mod events;
@@ -24,11 +26,13 @@ mod terminate_on_nan;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::training::{History, TrainingState};
 use crate::{Model, Result};
 
+pub use backup_and_restore::BackupAndRestore;
 pub use csv_logger::CSVLogger;
 pub use early_stopping::{EarlyStopped, EarlyStopping};
 pub use events::{Control, EpochLogs, Logs, Note, Phase, StepLogs, TrainingStart};
@@ -81,6 +85,16 @@ pub trait Callback {
     fn check(&mut self, setup: &Setup<'_>) -> Result<()> {
         let _ = setup;
         Ok(())
+    }
+
+    /// The state of a training that was cut, for this one to go on from; asked before the training begins, unless `fit` was given
+    /// [one](crate::training::FitOptions::resume). Relative paths are relative to `folder`.
+    ///
+    /// # Errors
+    /// There is one that cannot be read.
+    fn saved_state(&mut self, folder: Option<&Path>) -> Result<Option<TrainingState>> {
+        let _ = folder;
+        Ok(None)
     }
 
     /// A training begins: configuration and data were found good.
@@ -215,6 +229,9 @@ macro_rules! pointers {
             }
             fn check(&mut self, setup: &Setup<'_>) -> Result<()> {
                 (**self).check(setup)
+            }
+            fn saved_state(&mut self, folder: Option<&Path>) -> Result<Option<TrainingState>> {
+                (**self).saved_state(folder)
             }
             fn on_train_begin(&mut self, start: &TrainingStart<'_>, model: &mut Model) -> Result<()> {
                 (**self).on_train_begin(start, model)

@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 use super::{
-    CSVLogger, Callback, EarlyStopping, LearningRateScheduler, ModelCheckpoint, ReduceLROnPlateau,
-    StopAtConvergence, SwapEMAWeights, TensorBoard, TerminateOnNaN,
+    BackupAndRestore, CSVLogger, Callback, EarlyStopping, LearningRateScheduler, ModelCheckpoint,
+    ReduceLROnPlateau, StopAtConvergence, SwapEMAWeights, TensorBoard, TerminateOnNaN,
 };
 use crate::config::{Described, described};
 use crate::registry::{Make, Registry, without_package};
@@ -27,6 +27,7 @@ fn registry() -> &'static Registry<Made> {
     static REGISTRY: OnceLock<Registry<Made>> = OnceLock::new();
     REGISTRY.get_or_init(|| {
         let builtin = builtin![
+            BackupAndRestore,
             CSVLogger,
             EarlyStopping,
             LearningRateScheduler,

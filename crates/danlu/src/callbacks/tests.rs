@@ -1,5 +1,6 @@
 //! Callbacks against Keras, what they keep, and what they do in a training.
 
+mod backup;
 mod golden;
 mod states;
 mod training;

@@ -172,6 +172,12 @@ impl Model {
     fn run_epochs(&mut self, mut run: Run) -> Result<History> {
         // In the middle of an epoch: such a training is to be gone on with, so averages do not take the parameters' place.
         let mut interrupted = false;
+        if run.resume.is_none()
+            && let Some(state) = run.callbacks.saved_state(run.folder.as_deref())?
+        {
+            run.progress.epoch = state.epoch();
+            run.resume = Some(Arc::new(state));
+        }
         let start = TrainingStart {
             initial_epoch: run.progress.epoch,
             epochs: run.epochs,

@@ -81,6 +81,9 @@ pub(crate) struct StepProgram {
     pub entries: Vec<Vec<Added>>,
 }
 
+/// The new values of states.
+type Updates = Vec<(String, Value)>;
+
 /// What an output is compared with.
 struct Compared<'a> {
     name: &'a str,
@@ -269,7 +272,7 @@ impl Model {
         graph: &Graph,
         loss: &Value,
         gradient_norm: bool,
-    ) -> Result<(Vec<(String, Value)>, Option<Value>)> {
+    ) -> Result<(Updates, Option<Value>)> {
         let optimizer = &self.require_compiled("fit")?.optimizer;
         let trained = self.trained();
         let values = parameters(graph, &trained)?;

@@ -258,7 +258,7 @@ fn what_a_callback_cannot_do_is_said_before_the_training() {
     assert!(error.contains("did you mean `val_accuracy`?"), "{error}");
     let error = text(Box::new(ReduceLROnPlateau::new().factor(1.0)));
     assert!(error.contains("factor"), "{error}");
-    let error = text(Box::new(StopAtConvergence::new()));
+    let error = text(Box::<StopAtConvergence>::default());
     assert!(error.contains("min_change or min_gradient_norm"), "{error}");
     let error = text(Box::new(SwapEMAWeights::new()));
     assert!(error.contains("use_ema"), "{error}");

@@ -73,6 +73,7 @@ impl TrainingState {
                 "next": self.place.next,
             },
             "learning_rate": text(self.learning_rate),
+            "averages_swapped": self.averages_swapped,
             "running": running,
             "history": history(&self.history),
             "callbacks": callbacks,
@@ -125,6 +126,7 @@ impl TrainingState {
                 .get("running")
                 .optional(|own| read_running(own, &tensors))?,
             learning_rate: root.get("learning_rate").number()?,
+            averages_swapped: root.get("averages_swapped").boolean()?,
             history: read_history(&root.get("history"))?,
             callbacks,
             model,

@@ -41,6 +41,8 @@ pub struct TrainingState {
     pub(super) running: Option<RunningState>,
     /// As the host keeps it, in 64 bits.
     pub(super) learning_rate: f64,
+    /// Whether the moving averages stand in the parameters' place.
+    pub(super) averages_swapped: bool,
     pub(super) history: History,
     pub(super) callbacks: Vec<(String, CallbackState)>,
     /// Configuration, compile settings and metadata of the model.
@@ -108,6 +110,7 @@ impl Model {
             place: run.training.place(),
             running: (progress.step > 0).then(|| compiled.running.state()),
             learning_rate: compiled.learning_rate,
+            averages_swapped: compiled.averages_swapped,
             history,
             callbacks: run.callbacks.states()?,
             model: json!({
@@ -156,6 +159,7 @@ impl Model {
         self.set_named_optimizer_state(&state.optimizer)?;
         if let Some(compiled) = &mut self.compiled {
             compiled.learning_rate = state.learning_rate;
+            compiled.averages_swapped = state.averages_swapped;
         }
         if let Some(running) = &state.running {
             self.restore_running(running)?;
