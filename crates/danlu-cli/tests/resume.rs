@@ -38,7 +38,13 @@ fn a_finished_run_says_so_and_more_epochs_are_as_if_planned() {
     for key in ["history", "test", "early_stopping", "model", "run"] {
         assert_eq!(report[key], first[key], "{key}");
     }
+    // What a process that was killed had begun goes.
+    for left in ["a/checkpoints/.38.new", "a/.best.new"] {
+        std::fs::create_dir(place.path(left)).unwrap();
+        place.write(&format!("{left}/model.json"), "{");
+    }
     let output = place.run("train --resume a --epochs 4 --threads 3 --json");
+    assert!(!place.has("a/checkpoints/.38.new") && !place.has("a/.best.new"));
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(
         output.status.success() && stderr.contains("after epoch 2"),

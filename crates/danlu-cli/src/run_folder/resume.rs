@@ -125,13 +125,22 @@ impl RunFolder {
         }
     }
 
-    /// Removes the kept checkpoints that are ahead of where the run goes on: it will come to them again.
+    /// Removes the kept checkpoints that are ahead of where the run goes on (it will come to them again), and what a killed process left of
+    /// any.
     ///
     /// # Errors
     /// One cannot be removed.
     pub fn cut_back(&self, iteration: u64) -> Result<()> {
-        let kept = steps(&self.path.join(KEPT)).into_iter();
-        for (_, place) in kept.filter(|(step, _)| *step > iteration) {
+        TrainingState::recover(self.path.join(BEST))?;
+        let folder = self.path.join(KEPT);
+        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        let begun = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with('.'));
+        let ahead = steps(&folder).into_iter();
+        let ahead = ahead.filter(|(step, _)| *step > iteration);
+        let places = begun
+            .map(|entry| entry.path())
+            .chain(ahead.map(|(_, place)| place));
+        for place in places {
             std::fs::remove_dir_all(&place).map_err(|error| {
                 danlu::data::Error::file("remove", place.display().to_string(), error)
             })?;
