@@ -113,6 +113,13 @@ pub fn in_file(file: &Path, error: danlu::Error) -> Failure {
     }
 }
 
+/// The epoch, counted from 1, that a checkpoint is of, where there is one.
+pub fn kept_epoch(folder: &Path) -> Option<usize> {
+    let text = std::fs::read_to_string(folder.join("state.json")).ok()?;
+    let state: serde_json::Value = serde_json::from_str(&text).ok()?;
+    usize::try_from(state["epoch"].as_u64()?).ok()
+}
+
 /// Loads what a run folder keeps of an epoch.
 ///
 /// # Errors

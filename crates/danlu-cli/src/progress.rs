@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use danlu::diagnosis::Diagnose;
 use danlu::training::{
     Control, EpochLogs, History, Observer, Phase, Progress, StepLogs, TrainingStart,
 };
 use danlu::{Model, Result};
 use serde_json::{Value, json};
 
+use crate::diagnosis;
 use crate::interrupt;
 use crate::output::Messages;
 use crate::run_folder::RunFolder;
@@ -18,6 +20,9 @@ pub struct Watcher<'a> {
     pub progress: Option<Progress>,
     /// Where every epoch is kept.
     pub folder: &'a mut RunFolder,
+    /// What looks at the training, where anything does.
+    pub diagnose: Option<Diagnose>,
+    messages: Messages,
     /// Time spent in training steps.
     pub training: Duration,
     /// Examples of these steps.
@@ -27,10 +32,17 @@ pub struct Watcher<'a> {
 
 impl<'a> Watcher<'a> {
     /// A watcher that writes to a run folder.
-    pub fn new(progress: Option<Progress>, folder: &'a mut RunFolder) -> Watcher<'a> {
+    pub fn new(
+        progress: Option<Progress>,
+        folder: &'a mut RunFolder,
+        diagnose: Option<Diagnose>,
+        messages: Messages,
+    ) -> Watcher<'a> {
         Watcher {
             progress,
             folder,
+            diagnose,
+            messages,
             training: Duration::ZERO,
             examples: 0,
             began: Instant::now(),
@@ -72,6 +84,11 @@ impl Observer for Watcher<'_> {
     fn on_epoch_end(&mut self, epoch: &EpochLogs<'_>, model: &mut Model) -> Result<Control> {
         if let Some(progress) = &mut self.progress {
             progress.on_epoch_end(epoch, model)?;
+        }
+        // Before anything is kept: a model that is broken does not take the place of one that is not.
+        if let Some(diagnose) = &mut self.diagnose {
+            let found = diagnose.judge(epoch.epoch, epoch.iteration, epoch.logs, model)?;
+            diagnosis::say(found, self.messages);
         }
         self.folder.keep_epoch(epoch, model)?;
         Ok(if interrupt::was_interrupted() {

@@ -22,6 +22,7 @@
 //! - [`losses`], [`metrics`], [`optimizers`]: by name, as values, or as closures over graph values;
 //! - [`model`]: [`Model`], a graph of layers, and [`Sequential`], a chain;
 //! - [`training`]: compile, fit, evaluate, predict, observers, history;
+//! - [`diagnosis`]: what goes wrong in a training, and where;
 //! - [`files`]: model files of Keras and safetensors.
 //!
 //! Names, defaults and numbers are those of Keras 3.15, in Rust's spelling.
@@ -31,6 +32,7 @@ mod axes;
 pub mod choice;
 pub mod config;
 pub mod constraints;
+pub mod diagnosis;
 pub mod error;
 mod executor;
 pub mod files;

@@ -23,7 +23,7 @@ use crate::recipe::build::DataShape;
 use crate::recipe::document::Document;
 use crate::recipe::{ModelPart, Recipe, targets};
 use crate::run_folder::RunFolder;
-use crate::{fit_check, interrupt, models, subject};
+use crate::{diagnosis, fit_check, interrupt, models, subject};
 
 fn change(document: &mut Document, arguments: &TrainArguments) -> Result<()> {
     for assignment in &arguments.set {
@@ -109,12 +109,7 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
         threads,
         isa,
     } = device::open(&arguments.device)?;
-    let mut model = make_model(&recipe, &source, executor)?;
-    if let Some(rate) = arguments.learning_rate
-        && recipe.training.optimizer.is_none()
-    {
-        model.set_learning_rate(rate)?;
-    }
+    let mut model = make_model(&recipe, &source, executor, arguments)?;
     for warning in model.warnings() {
         messages.warning(warning);
     }
@@ -165,16 +160,42 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
     interrupt::finish_batches();
 
     let progress = (!arguments.quiet).then(Progress::stderr);
-    let mut watcher = Watcher::new(progress, &mut folder);
+    let diagnose = diagnosis::watch(&recipe, &data, &mut model, messages)?;
+    let mut watcher = Watcher::new(progress, &mut folder, diagnose, messages);
     model.measure(arguments.profile)?;
     let fitted = model.fit(&data, fit_options(&recipe).observer(&mut watcher));
     let (time, examples) = (watcher.training.as_secs_f64(), watcher.examples);
+    let diagnose = watcher.diagnose.take();
+    let mut diagnoses = diagnose.map_or_else(Vec::new, |diagnose| diagnose.found().to_vec());
     let profile = arguments.profile.then(|| model.training_profile());
     model.measure(false)?;
     interrupt::end_at_once();
     let history = match fitted {
         Ok(history) => history,
         Err(error) => {
+            drop(model);
+            let open = || Ok::<_, Failure>(device::open(&arguments.device)?.executor);
+            let last = path.join("last");
+            let options = fit_options(&recipe);
+            let fresh = || {
+                let mut model = make_model(&recipe, &source, open()?, arguments)?;
+                model.check_fit(&data, fit_options(&recipe))?;
+                recipe.adapt(&mut model, &data, Messages { quiet: true })?;
+                Ok(model)
+            };
+            let kept = || models::checkpoint(&last, open()?, true);
+            let error = match recipe.training.diagnose {
+                true => diagnosis::explain(error, &last, &data, options, fresh, kept, messages),
+                false => error,
+            };
+            if let danlu::Error::NotFinite {
+                diagnosis: Some(found),
+                ..
+            } = &error
+            {
+                diagnoses.push((**found).clone());
+            }
+            folder.record("diagnoses", diagnosis::to_json(&diagnoses));
             let _ = folder.set_state("failed");
             return Err(Failure::Failed(format!(
                 "{error} (the run is in {})",
@@ -182,6 +203,7 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
             )));
         }
     };
+    folder.record("diagnoses", diagnosis::to_json(&diagnoses));
     if history.stopped {
         drop((data, source));
         return interrupted(&mut folder, &history, arguments);
@@ -241,6 +263,7 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
             "history": history,
             "test": test_json,
             "early_stopping": early_stopping,
+            "diagnoses": diagnosis::to_json(&diagnoses),
             "model": path.join("model.keras").display().to_string(),
             "run": folder.path().display().to_string(),
             "resumed_from": null,
@@ -284,6 +307,7 @@ fn make_model(
     recipe: &Recipe,
     source: &Source,
     executor: Box<dyn danlu::graph::Executor>,
+    arguments: &TrainArguments,
 ) -> Result<Model> {
     let Some(train) = &source.train else {
         return Err(Failure::failed("the data has no training part"));
@@ -315,6 +339,11 @@ fn make_model(
     };
     if let Some(init) = &recipe.init {
         models::load_weights(&mut model, &init.display().to_string())?;
+    }
+    if let Some(rate) = arguments.learning_rate
+        && recipe.training.optimizer.is_none()
+    {
+        model.set_learning_rate(rate)?;
     }
     Ok(model)
 }

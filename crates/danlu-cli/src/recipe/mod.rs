@@ -78,6 +78,8 @@ pub struct Training {
     pub seed: u64,
     /// When to stop before the last epoch.
     pub early_stopping: Option<EarlyStopping>,
+    /// Whether a look is taken at the training after each epoch, to say what goes wrong.
+    pub diagnose: bool,
 }
 
 impl Recipe {
@@ -275,6 +277,7 @@ impl Training {
         let shuffle = table.boolean("shuffle")?;
         let seed = table.integer("seed", 0, i64::MAX)?;
         let early_stopping = table.take("early_stopping");
+        let diagnose = table.boolean("diagnose")?;
         table.finish()?;
         let located = |path: &str, error: danlu::Error| library_error(document, path, &error);
         if let Some(optimizer) = &optimizer {
@@ -296,6 +299,7 @@ impl Training {
             shuffle: shuffle.unwrap_or(true),
             seed: seed.unwrap_or(0) as u64,
             early_stopping,
+            diagnose: diagnose.unwrap_or(true),
         })
     }
 }

@@ -17,7 +17,7 @@ enum Source<'a> {
 }
 
 /// Where a pass gets its batches: full ones and the last, shorter one each have their own memory.
-pub(super) struct Feed<'a> {
+pub(crate) struct Feed<'a> {
     source: Source<'a>,
     specification: Specification,
     batch_size: usize,

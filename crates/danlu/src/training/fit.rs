@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::diagnosis::data_fault;
 use crate::optimizers::average_name;
 use crate::{Error, Model, Result};
 
@@ -16,14 +17,14 @@ use super::{
 };
 
 /// What is fixed for the whole of a training.
-struct Run<'a> {
-    initial_epoch: usize,
-    epochs: usize,
-    steps: Option<usize>,
+pub(super) struct Run<'a> {
+    pub initial_epoch: usize,
+    pub epochs: usize,
+    pub steps: Option<usize>,
     validation_freq: usize,
     validation_steps: Option<usize>,
-    training: Feed<'a>,
-    stepper: Stepper,
+    pub training: Feed<'a>,
+    pub stepper: Stepper,
     validation: Option<(Feed<'a>, Stepper)>,
     early_stopping: Option<Watch>,
 }
@@ -80,7 +81,11 @@ impl Model {
         Ok(())
     }
 
-    fn prepare_run<'a>(&mut self, data: Data<'a>, options: FitOptions<'a>) -> Result<Run<'a>> {
+    pub(super) fn prepare_run<'a>(
+        &mut self,
+        data: Data<'a>,
+        options: FitOptions<'a>,
+    ) -> Result<Run<'a>> {
         let seed = options.seed.unwrap_or(self.seed);
         let (data, validation) = match (data, options.validation_data) {
             (data, Some(validation)) => (data, Some(validation?)),
@@ -135,7 +140,7 @@ impl Model {
     }
 
     /// A stepper whose program could be made: targets that do not fit the loss are found before anything runs.
-    pub(super) fn stepper(
+    pub(crate) fn stepper(
         &mut self,
         signature: Signature,
         feed: &Feed,
@@ -256,11 +261,17 @@ impl Model {
             step += 1;
             examples += count;
             if !loss.is_finite() {
+                let before = examples - count;
+                let specification = run.training.specification();
+                let at = (epoch + 1, step);
+                let fault = data_fault(batch, specification, weights, before, indices, at);
                 return Err(Error::NotFinite {
+                    what: "the loss".to_owned(),
                     epoch: epoch + 1,
-                    step,
+                    step: Some(step),
                     value: loss,
                     learning_rate: self.learning_rate().unwrap_or(f64::NAN),
+                    diagnosis: fault.map(Box::new),
                 });
             }
             let control = observer.on_batch_end(&StepLogs {

@@ -21,6 +21,7 @@ mod predict;
 mod profile;
 mod program;
 mod progress;
+mod replay;
 mod running;
 mod step;
 
@@ -29,14 +30,18 @@ pub(crate) use compile::Compiled;
 pub use custom::{CustomStep, StepBuilder, StepInput};
 pub use data::{Data, IntoData};
 pub use early_stopping::{EarlyStopped, EarlyStopping, MonitorMode};
+pub(crate) use feed::Feed;
 pub use history::{History, Results};
 pub use objective::Objective;
 pub(crate) use objective::OutputObjective;
 pub use observer::{Control, EpochLogs, Logs, Observer, Phase, StepLogs, TrainingStart};
 pub use options::{EvaluateOptions, FitOptions, PredictOptions};
 pub(crate) use plans::PlanCache;
+pub(crate) use profile::place_of;
 pub use profile::{LayerTime, OperationTime, Stage, TrainingProfile};
+pub(crate) use program::{Mode, OPTIMIZER, StepGraph, parameters};
 pub use progress::Progress;
+pub(crate) use step::Stepper;
 
 #[cfg(test)]
 mod tests;
