@@ -15,7 +15,7 @@ use crate::{Error, Model, Result};
 /// Looks at one batch at the end of every epoch, beside the training, and says what is wrong, each thing once: exploding and
 /// vanishing gradients, dead and saturated units, overfitting, a loss that does not move.
 ///
-/// The training's numbers are the same, bit for bit, with it and without. An epoch's look costs about what a step does.
+/// The training's numbers are the same, bit for bit, with it and without. A look costs about what a step does, and memory for another step.
 pub struct Diagnose {
     dataset: Arc<dyn Dataset>,
     batch_size: usize,

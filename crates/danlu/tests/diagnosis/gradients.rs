@@ -34,10 +34,7 @@ fn a_rate_that_moves_weights_by_more_than_their_size_explodes() {
         .compile(SGD::new(300.0), CLASSES, ["accuracy"])
         .unwrap();
     let found = first(model, &examples, 3, 32, Kind::ExplodingGradients);
-    assert!(
-        found.epoch >= 1 && found.step == found.epoch as u64 * 8,
-        "{found}"
-    );
+    at(&found, 0, 0, Some("answer"));
 }
 
 #[test]
@@ -83,7 +80,7 @@ fn a_convolution_with_large_weights_explodes() {
         .compile(Adam::default(), CLASSES, ["accuracy"])
         .unwrap();
     let found = first(model, &examples, 1, 32, Kind::ExplodingGradients);
-    at(&found, 0, 0, Some("first"));
+    at(&found, 0, 0, Some("answer"));
 }
 
 #[test]
