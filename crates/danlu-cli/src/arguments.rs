@@ -34,6 +34,10 @@ pub enum Command {
     Bench(BenchArguments),
     /// List the built-in recipes, or show one
     Recipes(RecipesArguments),
+    /// List the trainings that were made: state, figures, time
+    Runs(RunsArguments),
+    /// Settings, figures and curves of trainings side by side
+    Compare(CompareArguments),
     /// List the layers that recipes can name, or show one with its arguments
     Layers(LayersArguments),
     /// List the architectures that recipes can name, or show one with its arguments
@@ -52,11 +56,17 @@ pub struct DeviceArguments {
 }
 
 /// `danlu train`
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct TrainArguments {
     /// A built-in recipe's name, a recipe file (.toml), a model to train on (.keras, .h5, a run folder), or an architecture's name
-    #[arg(value_name = "RECIPE|MODEL")]
-    pub subject: String,
+    #[arg(value_name = "RECIPE|MODEL", required_unless_present = "resume")]
+    pub subject: Option<String>,
+    /// Go on with the run in this folder from its last checkpoint, as if it had never been cut
+    #[arg(long, value_name = "RUN")]
+    pub resume: Option<PathBuf>,
+    /// With --resume: go on with another instruction set than the run was begun with, though its numbers differ then
+    #[arg(long, requires = "resume")]
+    pub force: bool,
     /// Data: a built-in dataset's or recipe's name, a recipe file, a folder with IDX files, or an .npz file [default: the recipe's]
     #[arg(long, value_name = "SOURCE")]
     pub data: Option<String>,
@@ -75,6 +85,9 @@ pub struct TrainArguments {
     /// Seed of everything random: initial weights, shuffling, dropout
     #[arg(long, value_name = "N", value_parser = parse_seed, allow_negative_numbers = true)]
     pub seed: Option<i64>,
+    /// Train N times, with this seed and the ones after it, each in <out>/seed-<seed>, and give mean and spread
+    #[arg(long, value_name = "N", value_parser = parse_seeds, conflicts_with_all = ["save", "profile", "resume"], allow_negative_numbers = true)]
+    pub seeds: Option<u64>,
     /// Factor of pictures' bytes, such as 0.00392156862745098 (1/255)
     #[arg(long, value_name = "FACTOR", value_parser = parse_above_zero, allow_negative_numbers = true)]
     pub pixel_scale: Option<f64>,
@@ -210,6 +223,9 @@ pub struct BenchArguments {
     /// Time a training step instead of a prediction
     #[arg(long, conflicts_with = "op")]
     pub train: bool,
+    /// Say where the time goes, by operation and by layer
+    #[arg(long, conflicts_with = "op")]
+    pub profile: bool,
     /// Data that gives a recipe's model its input shape [default: the recipe's]
     #[arg(long, value_name = "SOURCE", conflicts_with = "op")]
     pub data: Option<String>,
@@ -282,6 +298,37 @@ impl OperationArguments {
     }
 }
 
+/// `danlu runs`
+#[derive(Debug, Args)]
+pub struct RunsArguments {
+    /// Folders with run folders, or run folders [default: runs]
+    #[arg(value_name = "FOLDER")]
+    pub folders: Vec<PathBuf>,
+    /// Only runs of which this holds, such as val_accuracy>0.9, state=finished or training.batch_size=64; repeatable
+    #[arg(long, value_name = "KEY>VALUE")]
+    pub filter: Vec<String>,
+    /// Sort by this key; with - before it, from the largest on: --sort=-val_accuracy
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
+    pub sort: Option<String>,
+    /// Print one JSON object on standard output and nothing else there
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `danlu compare`
+#[derive(Debug, Args)]
+pub struct CompareArguments {
+    /// Run folders, or folders of several (of --seeds)
+    #[arg(value_name = "RUN", required = true)]
+    pub runs: Vec<PathBuf>,
+    /// Draw the curves of all into this file, an .svg
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// Print one JSON object on standard output and nothing else there
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `danlu layers`
 #[derive(Debug, Args)]
 pub struct LayersArguments {
@@ -335,6 +382,10 @@ fn parse_iterations(text: &str) -> Result<usize, String> {
 
 fn parse_count(text: &str) -> Result<i64, String> {
     parse_between(text, 1, i64::from(i32::MAX))
+}
+
+fn parse_seeds(text: &str) -> Result<u64, String> {
+    parse_between(text, 1, 10_000)
 }
 
 fn parse_seed(text: &str) -> Result<i64, String> {

@@ -1,16 +1,15 @@
 //! What `danlu train` says of a training that goes wrong.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use danlu::Model;
+use danlu::callbacks::Note;
 use danlu::data::{Dataset, validation_split};
 use danlu::diagnosis::{Diagnose, Diagnosis};
-use danlu::training::FitOptions;
+use danlu::training::{FitOptions, TrainingState};
 use serde_json::Value;
 
 use crate::failure::Result;
-use crate::models;
 use crate::output::Messages;
 use crate::recipe::Recipe;
 
@@ -29,26 +28,30 @@ pub fn watch(
         return Ok(None);
     }
     let split = recipe.training.validation_split;
-    let mut diagnose = match split > 0.0 {
+    let diagnose = match split > 0.0 {
         true => Diagnose::new(validation_split(data.clone(), split)?.0)?,
         false => Diagnose::new(data)?,
     };
-    diagnose = diagnose.batch_size(recipe.training.batch_size);
-    match diagnose.begin(model) {
-        Ok(found) => say(found, messages),
-        Err(error) => {
-            messages.warning(&format!("the training is not looked at: {error}"));
-            return Ok(None);
-        }
+    let mut diagnose = diagnose.batch_size(recipe.training.batch_size);
+    if let Err(error) = diagnose.begin(model) {
+        messages.warning(&format!("the training is not looked at: {error}"));
+        return Ok(None);
     }
     Ok(Some(diagnose))
 }
 
-/// Says what was found, a line each.
-pub fn say(found: &[Diagnosis], messages: Messages) {
-    for one in found {
-        messages.warning(&one.to_string());
-    }
+/// Whether a note is what [`Diagnose`] found.
+pub fn is_diagnosis(note: &Note) -> bool {
+    Diagnosis::from_json(&Value::Object(note.facts.clone())).is_some()
+}
+
+/// Whether the parameters of a state are all finite.
+pub fn is_sound(state: &TrainingState) -> bool {
+    let mut numbers = state.weights().iter();
+    numbers.all(|(_, tensor)| {
+        let numbers = tensor.as_f32().unwrap_or_default();
+        numbers.iter().all(|number| number.is_finite())
+    })
 }
 
 /// What was found, as `run.json` and `--json` hold it.
@@ -57,15 +60,14 @@ pub fn to_json(found: &[Diagnosis]) -> Value {
     found.map(|one| Value::Object(one.to_json())).collect()
 }
 
-/// An error of `fit` with where a number that is not finite began: the epochs since the last checkpoint, or since `fresh` made
-/// the model, are run once more.
+/// An error of `fit` with where a number that is not finite began: the steps since `state`, or since the model was `made`, are run
+/// once more.
 pub fn explain(
     error: danlu::Error,
-    last: &Path,
     data: &Arc<dyn Dataset>,
     options: FitOptions<'_>,
-    fresh: impl FnOnce() -> Result<Model>,
-    checkpoint: impl FnOnce() -> Result<Model>,
+    state: Option<Arc<TrainingState>>,
+    make: impl FnOnce() -> Result<Model>,
     messages: Messages,
 ) -> danlu::Error {
     let danlu::Error::NotFinite {
@@ -79,29 +81,37 @@ pub fn explain(
     else {
         return error;
     };
-    let kept = models::kept_epoch(last);
-    let first = kept.unwrap_or(0);
+    let since = match state.as_ref().map(|state| (state.epoch(), state.step())) {
+        None => "the training".to_owned(),
+        Some((done, 0)) => format!("what follows epoch {done}"),
+        Some((done, step)) => format!("what follows step {step} of epoch {}", done + 1),
+    };
     messages.note(&format!(
-        "{what} became {value}: epoch {epoch} is run once more, to see where it began",
+        "{what} became {value}: {since} is run once more, to see where it began",
     ));
     let find = || -> Result<Option<Diagnosis>> {
-        let mut model = match kept {
-            Some(_) => checkpoint()?,
-            None => fresh()?,
+        let mut model = make()?;
+        if state.is_none() && epoch == 1 {
+            // A callback may have set it; a schedule goes its own way.
+            let _ = model.set_learning_rate(learning_rate);
+        }
+        let options = options.epochs(epoch);
+        let options = match state {
+            Some(state) => options.resume(state),
+            None => options,
         };
-        let options = options.initial_epoch(first).epochs(epoch);
-        // A callback may have changed it since; a schedule goes its own way.
-        let _ = model.set_learning_rate(learning_rate);
         Ok(model.find_non_finite(data, options)?)
     };
-    // The first error is the one to report.
-    let diagnosis = find().unwrap_or(None).map(Box::new);
+    // The first error is the one to report. What comes later than it is of another training: callbacks may have changed this one.
+    let last = (epoch, step.map_or(u64::MAX, |step| step as u64));
+    let found = find().unwrap_or(None);
+    let found = found.filter(|found| (found.epoch, found.step) <= last);
     danlu::Error::NotFinite {
         what,
         epoch,
         step,
         value,
         learning_rate,
-        diagnosis,
+        diagnosis: found.map(Box::new),
     }
 }

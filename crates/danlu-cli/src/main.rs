@@ -15,8 +15,11 @@ mod output;
 mod predictions;
 mod progress;
 mod recipe;
+mod report;
 mod run_folder;
+mod runs;
 mod subject;
+mod table;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -62,6 +65,8 @@ fn run(command: Command, started: Instant) -> Result<()> {
         Command::Convert(arguments) => commands::convert::run(&arguments),
         Command::Bench(arguments) => commands::bench::run(&arguments),
         Command::Recipes(arguments) => commands::recipes::run(&arguments),
+        Command::Runs(arguments) => commands::runs::run(&arguments),
+        Command::Compare(arguments) => commands::compare::run(&arguments),
         Command::Architectures(arguments) => commands::architectures::run(&arguments),
         Command::Layers(arguments) => commands::layers::run(&arguments),
     }

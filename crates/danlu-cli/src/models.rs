@@ -7,6 +7,8 @@ use danlu::graph::Executor;
 use danlu::model::LoadOptions;
 
 use crate::failure::{Failure, Result};
+use crate::output::Messages;
+use crate::recipe::{Init, InitBy};
 
 /// What a checkpoint in a run folder describes its model in; weights and optimizer state lie beside it.
 const CHECKPOINT: &str = "model.json";
@@ -83,21 +85,29 @@ pub fn load(text: &str, executor: Box<dyn Executor>, optimizer_state: bool) -> R
     Model::load_with(&file, options).map_err(|error| in_file(&file, error))
 }
 
-/// Loads the weights alone into a model, from a file of weights, a model or a run folder.
+/// Loads the weights alone into a model, from a file of weights, a model or a run folder, and says which layers took any where not all
+/// must.
 ///
 /// # Errors
 /// There are none, they cannot be read, or they are those of another model.
-pub fn load_weights(model: &mut Model, text: &str) -> Result<()> {
-    let path = Path::new(text);
+pub fn load_weights(model: &mut Model, init: &Init, messages: Messages) -> Result<()> {
+    let path = init.file.as_path();
     let mut file = match extension(path) == "safetensors" {
         true => path.to_path_buf(),
-        false => file(text)?,
+        false => file(&path.display().to_string())?,
     };
     if let Some(folder) = checkpoint_folder(&file) {
         file = folder.join("weights.safetensors");
     }
-    let loaded = model.load_weights(&file);
-    loaded.map_err(|error| in_file(&file, error))
+    let report = match init.by {
+        InitBy::Whole => model.load_weights(&file).map(|()| None),
+        InitBy::Name => model.load_weights_by_name(&file).map(Some),
+        InitBy::Order => model.load_weights_by_order(&file).map(Some),
+    };
+    if let Some(report) = report.map_err(|error| in_file(&file, error))? {
+        messages.note(&format!("weights of {}:\n{report}", file.display()));
+    }
+    Ok(())
 }
 
 /// The folder of the checkpoint that a file describes, if it does.
@@ -111,13 +121,6 @@ pub fn in_file(file: &Path, error: danlu::Error) -> Failure {
         error @ (danlu::Error::File(_) | danlu::Error::Data(_)) => error.into(),
         error => Failure::Failed(format!("{}: {error}", file.display())),
     }
-}
-
-/// The epoch, counted from 1, that a checkpoint is of, where there is one.
-pub fn kept_epoch(folder: &Path) -> Option<usize> {
-    let text = std::fs::read_to_string(folder.join("state.json")).ok()?;
-    let state: serde_json::Value = serde_json::from_str(&text).ok()?;
-    usize::try_from(state["epoch"].as_u64()?).ok()
 }
 
 /// Loads what a run folder keeps of an epoch.

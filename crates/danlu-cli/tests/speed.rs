@@ -252,3 +252,35 @@ fn a_profile_sums_up_and_changes_nothing() {
         assert!(text.contains(expected), "{expected}: {text}");
     }
 }
+
+#[test]
+fn a_benchmark_says_where_the_time_went() {
+    let place = Place::new();
+    for (train, stages) in [
+        ("", vec!["forward"]),
+        ("--train", vec!["forward", "backward", "update"]),
+    ] {
+        let line =
+            format!("bench digits --batch 3,5 {train} --iterations 4 --profile --threads 2 --json");
+        let result = place.json(&line);
+        for entry in result["results"].as_array().unwrap() {
+            let profile = &entry["profile"];
+            assert_eq!(profile["steps"], 4);
+            let operations = profile["operations"].as_array().unwrap();
+            let sum: f64 = operations.iter().map(|one| number(&one["seconds"])).sum();
+            assert!(sum > 0.0 && sum <= number(&profile["seconds"]));
+            let seen = |stage: &&str| {
+                let named = |one: &Value| one["stage"].as_str().unwrap().contains(*stage);
+                operations.iter().any(named)
+            };
+            let all = ["forward", "backward", "update"];
+            let found: Vec<&str> = all.into_iter().filter(seen).collect();
+            assert_eq!(found, stages);
+        }
+    }
+    let text = place.good("bench digits --batch 2 --iterations 2 --profile --no-peak");
+    assert!(text.contains("batch 2: 2 predictions in"), "{text}");
+    assert!(text.contains("conv2d"), "{text}");
+    let message = place.bad("bench --op relu --shape 3x4 --profile", 2);
+    assert!(message.contains("--profile"), "{message}");
+}

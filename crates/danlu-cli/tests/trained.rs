@@ -255,3 +255,87 @@ fn a_picture_of_a_model_replaces_an_older_one() {
         assert!(picture.contains(part), "{part}: {picture}");
     }
 }
+
+/// A small recipe on digits with a body of this many filters and a head of this name.
+fn recipe(filters: usize, head: &str, more: &str) -> String {
+    format!(
+        r#"name = "small"
+[data]
+source = "digits"
+[model]
+{more}
+[[model.layers]]
+type = "Conv2D"
+name = "body"
+filters = {filters}
+kernel_size = 3
+strides = 2
+trainable = {}
+[[model.layers]]
+type = "Flatten"
+[[model.layers]]
+type = "Dense"
+name = "{head}"
+units = 10
+activation = "softmax"
+[training]
+optimizer = "adam"
+loss = "sparse_categorical_crossentropy"
+epochs = 1
+"#,
+        more.is_empty()
+    )
+}
+
+#[test]
+fn a_recipe_takes_what_fits_of_another_model_and_says_so() {
+    let place = Place::new();
+    place.write("first.toml", recipe(4, "head", ""));
+    place.good("train first.toml --out first --quiet");
+    let by_name = "init = \"first\"\ninit_by = \"name\"";
+    place.write("second.toml", recipe(4, "other", by_name));
+    let output = place.run("train second.toml --out second");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    for line in ["loaded: body", "left as they were: other", "not used: head"] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    // The frozen body is the first model's, bit for bit.
+    let body = |folder: &str| {
+        let file = place.path(&format!("{folder}/final.safetensors"));
+        let tensors = danlu::files::safetensors::read_tensors(file).unwrap();
+        tensors
+            .into_iter()
+            .filter(|(name, _)| name.starts_with("body/"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(body("first").len(), 2);
+    assert_eq!(body("first"), body("second"));
+
+    let by_order = "init = \"first\"\ninit_by = \"order\"";
+    place.write("third.toml", recipe(4, "other", by_order));
+    place.good("train third.toml --out third --quiet");
+    assert_eq!(body("first"), body("third"));
+
+    place.write("fourth.toml", recipe(8, "other", by_name));
+    let said = place.bad("train fourth.toml --out fourth", 1);
+    assert!(said.contains("body"), "{said}");
+    assert!(!place.has("fourth"));
+    for (more, words) in [
+        (
+            "init = \"first\"\ninit_by = \"names\"",
+            "\"name\" or \"order\"",
+        ),
+        ("init_by = \"name\"", "there is no `init`"),
+        (
+            "init = \"nowhere.keras\"\ninit_by = \"name\"",
+            "nowhere.keras",
+        ),
+    ] {
+        place.write("bad.toml", recipe(4, "other", more));
+        let output = place.run("train bad.toml --out bad");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains(words), "{said}");
+        assert!(!place.has("bad"));
+    }
+}

@@ -112,8 +112,12 @@ fn adam(
         let shape = parameter.shape().as_fixed().unwrap();
         let m = graph.state(&format!("{name}/m"), &shape, DType::F32)?;
         let v = graph.state(&format!("{name}/v"), &shape, DType::F32)?;
-        let m_next = m.add(&slope.subtract(&m)?.multiply_scalar(0.1)?)?;
-        let v_next = v.add(&slope.square()?.subtract(&v)?.multiply_scalar(0.001)?)?;
+        let m_next = m
+            .add(&slope.subtract(&m)?.multiply_scalar(0.1)?)?
+            .flush_tiny()?;
+        let v_next = v
+            .add(&slope.square()?.subtract(&v)?.multiply_scalar(0.001)?)?
+            .flush_tiny()?;
         let step = m_next
             .multiply(&alpha)?
             .divide(&v_next.sqrt()?.add_scalar(1e-7)?)?;

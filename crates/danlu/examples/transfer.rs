@@ -46,25 +46,17 @@ fn five(data: &ArrayDataset, first: i32, each: usize, skip: usize) -> danlu::Res
 
 /// The body: what is learned about pictures whatever their classes.
 fn body(shape: &[usize], seed: u64) -> danlu::Result<Model> {
-    let mut body = Sequential::from_layers([
-        Input::new(shape).into(),
-        Conv2D::new(16, [3, 3])
-            .padding("same")
-            .activation("relu")
-            .into(),
-        Conv2D::new(16, [3, 3])
-            .padding("same")
-            .activation("relu")
-            .into(),
-        MaxPooling2D::new([2, 2]).into(),
-        Conv2D::new(32, [3, 3])
-            .padding("same")
-            .activation("relu")
-            .into(),
-        MaxPooling2D::new([2, 2]).into(),
-        Flatten::new().into(),
-        Dense::new(64).activation("relu").name("features"),
-    ]);
+    let mut body = Sequential::new();
+    body.add(Input::new(shape));
+    for (place, filters) in [32, 32, 64, 64, 128].into_iter().enumerate() {
+        body.add(Conv2D::new(filters, [3, 3]).padding("same").use_bias(false));
+        body.add(BatchNormalization::new().momentum(0.9));
+        body.add(ReLU::new());
+        if place % 2 == 1 {
+            body.add(MaxPooling2D::new([2, 2]));
+        }
+    }
+    body.add(GlobalAveragePooling2D::new());
     body.set_name("body");
     body.set_seed(seed);
     body.build()?;
@@ -95,8 +87,13 @@ fn learn(model: &mut Model, data: &ArrayDataset, epochs: usize, seed: u64) -> da
     model.fit(data, options).map(drop)
 }
 
-/// Both ways, with 100 pictures of this seed's own: 20 of each class.
-pub fn run(train: &ArrayDataset, test: &ArrayDataset, seed: u64) -> danlu::Result<Outcome> {
+/// Both ways, with 100 pictures of this seed's own (20 of each class), seen so many times: after each number of epochs.
+pub fn run(
+    train: &ArrayDataset,
+    test: &ArrayDataset,
+    seed: u64,
+    epochs: &[usize],
+) -> danlu::Result<Vec<Outcome>> {
     let shape = train.specification().features[0].shape.clone();
     let before = five(train, 0, 1000, 0)?;
     let few = five(train, 5, 20, 20 * seed as usize)?;
@@ -104,20 +101,25 @@ pub fn run(train: &ArrayDataset, test: &ArrayDataset, seed: u64) -> danlu::Resul
     let mut first = with_head(body(&shape, seed)?, &shape, seed)?;
     learn(&mut first, &before, 3, seed)?;
     // The body leaves its head behind; its weights come along.
-    let mut own = body(&shape, seed)?;
     let learned = first.layer_weights("body")?;
-    own.set_weights(&learned)?;
-    let mut transferred = with_head(own, &shape, seed)?;
-    let mut scratch = with_head(body(&shape, seed)?, &shape, seed)?;
-    let accuracy = |model: &mut Model| -> danlu::Result<f64> {
-        learn(model, &few, 10, seed)?;
+    let accuracy = |body: Model, epochs: usize| -> danlu::Result<f64> {
+        let mut model = with_head(body, &shape, seed)?;
+        learn(&mut model, &few, epochs, seed)?;
         Ok(model.evaluate(&judged, EvaluateOptions::new())?["accuracy"])
     };
-    Ok(Outcome {
-        transferred: accuracy(&mut transferred)?,
-        scratch: accuracy(&mut scratch)?,
-    })
+    let outcome = |&epochs: &usize| {
+        let mut own = body(&shape, seed)?;
+        own.set_weights(&learned)?;
+        Ok(Outcome {
+            transferred: accuracy(own, epochs)?,
+            scratch: accuracy(body(&shape, seed)?, epochs)?,
+        })
+    };
+    epochs.iter().map(outcome).collect()
 }
+
+/// How often the 100 pictures are seen.
+const EPOCHS: [usize; 2] = [10, 30];
 
 #[allow(dead_code)]
 fn main() -> danlu::Result<()> {
@@ -126,24 +128,28 @@ fn main() -> danlu::Result<()> {
     let (Some(train), Some(test)) = (data.train, data.test) else {
         return Err(format!("{name} lacks a part").into());
     };
-    println!("| seed | transferred | from scratch | points better |\n|---|---|---|---|");
-    let mut sums = [0.0; 2];
+    println!(
+        "| epochs | seed | transferred | from scratch | points better |\n|---|---|---|---|---|"
+    );
+    let mut sums = [[0.0; 2]; EPOCHS.len()];
     for seed in 0..5 {
-        let Outcome {
-            transferred,
-            scratch,
-        } = run(&train, &test, seed)?;
-        sums = [sums[0] + transferred / 5.0, sums[1] + scratch / 5.0];
-        print_row(&seed.to_string(), transferred, scratch);
+        let outcomes = run(&train, &test, seed, &EPOCHS)?;
+        for ((epochs, outcome), sums) in EPOCHS.iter().zip(outcomes).zip(&mut sums) {
+            let shares = [outcome.transferred, outcome.scratch];
+            print_row(*epochs, &seed.to_string(), shares);
+            *sums = [sums[0] + shares[0] / 5.0, sums[1] + shares[1] / 5.0];
+        }
     }
-    print_row("mean", sums[0], sums[1]);
+    for (epochs, means) in EPOCHS.iter().zip(sums) {
+        print_row(*epochs, "mean", means);
+    }
     Ok(())
 }
 
-fn print_row(name: &str, transferred: f64, scratch: f64) {
-    let [transferred, scratch] = [transferred, scratch].map(|share| share * 100.0);
+fn print_row(epochs: usize, name: &str, shares: [f64; 2]) {
+    let [transferred, scratch] = shares.map(|share| share * 100.0);
     println!(
-        "| {name} | {transferred:.1} % | {scratch:.1} % | {:.1} |",
+        "| {epochs} | {name} | {transferred:.1} % | {scratch:.1} % | {:.1} |",
         transferred - scratch
     );
 }

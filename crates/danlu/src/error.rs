@@ -119,7 +119,7 @@ pub enum Error {
     /// A model file.
     #[error(transparent)]
     File(#[from] crate::files::Error),
-    /// What a user's own layer, loss, metric or observer reported.
+    /// What a user's own layer, loss, metric or callback reported.
     #[error(transparent)]
     Other(#[from] Box<dyn std::error::Error + Send + Sync>),
 }

@@ -21,14 +21,17 @@
 //! - [`initializers`], [`regularizers`], [`constraints`]: how parameters begin, and what they are held to;
 //! - [`losses`], [`metrics`], [`optimizers`]: by name, as values, or as closures over graph values;
 //! - [`model`]: [`Model`], a graph of layers, and [`Sequential`], a chain;
-//! - [`training`]: compile, fit, evaluate, predict, observers, history;
+//! - [`callbacks`]: what is done at certain moments of a training, and the trait for your own;
+//! - [`training`]: compile, fit, evaluate, predict, history;
 //! - [`diagnosis`]: what goes wrong in a training, and where;
-//! - [`files`]: model files of Keras and safetensors.
+//! - [`files`]: model files of Keras and safetensors, TensorBoard's event files;
+//! - [`plots`]: curves and matrices as SVG.
 //!
 //! Names, defaults and numbers are those of Keras 3.15, in Rust's spelling.
 
 pub mod activations;
 mod axes;
+pub mod callbacks;
 pub mod choice;
 pub mod config;
 pub mod constraints;
@@ -44,6 +47,7 @@ pub mod losses;
 pub mod metrics;
 pub mod model;
 pub mod optimizers;
+pub mod plots;
 pub mod prelude;
 mod registry;
 pub mod regularizers;

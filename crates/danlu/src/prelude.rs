@@ -4,6 +4,7 @@ pub use danlu_data::{ArrayDataset, Batch, BatchSource, Dataset, IteratorSource, 
 pub use danlu_graph::{DType, Tensor};
 
 pub use crate::activations::Activation;
+pub use crate::callbacks::{Callback, EarlyStopping};
 pub use crate::constraints::{Constraint, MaxNorm, MinMaxNorm, NonNeg, UnitNorm};
 pub use crate::initializers::Initializer;
 pub use crate::layers::{
@@ -34,6 +35,5 @@ pub use crate::optimizers::{
 };
 pub use crate::regularizers::{L1, L1L2, L2, OrthogonalRegularizer, Regularizer};
 pub use crate::training::{
-    Control, EarlyStopping, EvaluateOptions, FitOptions, History, Objective, Observer,
-    PredictOptions, Results,
+    Control, EvaluateOptions, FitOptions, History, Objective, PredictOptions, Results,
 };

@@ -41,8 +41,11 @@ struct Watch {
     disturbed: Option<usize>,
 }
 
-impl Observer for Watch {
-    fn on_batch_end(&mut self, step: &StepLogs<'_>) -> Control {
+impl Callback for Watch {
+    fn watches_batches(&self) -> bool {
+        true
+    }
+    fn on_batch_end(&mut self, step: &StepLogs<'_>, _: &mut Model) -> danlu::Result<Control> {
         let calls = CALLS.load(Ordering::Relaxed);
         if step.phase == danlu::training::Phase::Training {
             self.calls.push((step.epoch, step.step, calls));
@@ -52,7 +55,7 @@ impl Observer for Watch {
                 other.join().unwrap();
             }
         }
-        Control::Continue
+        Ok(Control::Continue)
     }
 }
 
@@ -69,7 +72,8 @@ fn steps_that_allocate(
     let options = FitOptions::new()
         .epochs(2)
         .batch_size(8)
-        .observer(&mut watch);
+        .verbose(false)
+        .callback(&mut watch);
     model.fit(data, options).unwrap();
     let calls = watch.calls;
     assert_eq!(calls.len(), 102);

@@ -8,6 +8,8 @@ mod accumulation;
 mod adversarial;
 #[path = "../examples/gan.rs"]
 mod gan;
+#[path = "../examples/transfer.rs"]
+mod transfer;
 
 #[test]
 fn a_generator_comes_nearer_to_the_digits() {
@@ -38,6 +40,18 @@ fn adversarial_training_helps_against_attacks() {
         hardened.attacked > plain.attacked + 0.1,
         "{plain:?} {hardened:?}"
     );
+}
+
+#[test]
+fn what_was_learned_of_five_digits_helps_with_the_other_five() {
+    let data = danlu::data::open_builtin("digits").unwrap();
+    let (train, test) = (data.train.unwrap(), data.test.unwrap());
+    let outcomes = transfer::run(&train, &test, 0, &[6]).unwrap();
+    let [outcome] = outcomes[..] else {
+        panic!("{outcomes:?}");
+    };
+    assert!(outcome.transferred > 0.6, "{outcome:?}");
+    assert!(outcome.transferred > outcome.scratch + 0.1, "{outcome:?}");
 }
 
 #[test]

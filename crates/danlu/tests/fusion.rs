@@ -50,8 +50,7 @@ impl Steps {
 }
 
 /// Adam's step, after the gradient.
-const ADAM: &str =
-    "subtract+multiply+add+square+subtract+multiply+add+sqrt+add+multiply+divide+subtract";
+const ADAM: &str = "subtract+multiply+add+flush_tiny+square+subtract+multiply+add+flush_tiny+sqrt+add+multiply+divide+subtract";
 
 /// Sizes of batches: fusion does not depend on them.
 const BATCHES: [usize; 3] = [1, 7, 64];

@@ -6,6 +6,7 @@ use danlu::cpu::Peak;
 use danlu::graph::StepProfile;
 use serde_json::{Value, json};
 
+use super::profile::ProfileReport;
 use super::table::{Table, number, percent, time};
 use crate::failure::Result;
 
@@ -95,6 +96,8 @@ pub struct Entry {
     pub costs: Costs,
     /// How fast memory is for as many arrays, where that was measured.
     pub memory: Option<Memory>,
+    /// Where the time of as many more steps went, where that was asked for.
+    pub profile: Option<ProfileReport>,
 }
 
 /// How fast memory is where some arrays are read and some of them written in place.
@@ -162,6 +165,9 @@ impl Report {
                 "gigabytes_per_second": memory.gigabytes_per_second,
             });
         }
+        if let Some(profile) = &entry.profile {
+            value["profile"] = profile.json();
+        }
         value
     }
 
@@ -211,13 +217,20 @@ impl Report {
         let peak = self.peak.map_or(String::new(), peak_text);
         let memory = self.entries.iter().filter_map(|entry| entry.memory);
         let memory: Vec<String> = memory.map(memory_text).collect();
+        let profiles: Vec<String> = self
+            .entries
+            .iter()
+            .filter_map(|entry| Some((entry.batch, entry.profile.as_ref()?)))
+            .map(|(batch, profile)| format!("\nbatch {batch}: {}", profile.text()))
+            .collect();
         format!(
-            "{}: {}, {}{peak}\n\n{}{}",
+            "{}: {}, {}{peak}\n\n{}{}{}",
             self.subject,
             self.isa,
             threads(self.threads),
             table.text(),
-            memory.concat()
+            memory.concat(),
+            profiles.concat()
         )
     }
 }

@@ -89,6 +89,7 @@ impl Step {
                 arrays,
                 gigabytes_per_second: memory().max(before),
             }),
+            profile: None,
         })
     }
 }

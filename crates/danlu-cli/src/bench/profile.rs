@@ -1,4 +1,4 @@
-//! `danlu train --profile`: where the time of the training steps went, for people and for programs.
+//! `danlu train --profile`, `danlu bench --profile`: where the time of steps went, for people and for programs.
 
 use danlu::cpu::Peak;
 use danlu::training::{OperationTime, TrainingProfile};
@@ -10,8 +10,12 @@ use super::table::{Table, bytes, percent, time};
 /// Operations below this share of the time are one row in the table.
 const SMALL: f64 = 0.001;
 
-/// What was measured of a training.
+/// What was measured of a training, or of predictions.
 pub struct ProfileReport {
+    /// What the steps are called.
+    pub steps: &'static str,
+    /// What goes on between them.
+    pub between: &'static str,
     /// What the plans took.
     pub profile: TrainingProfile,
     /// Seconds of the training steps with everything between them.
@@ -57,7 +61,7 @@ impl ProfileReport {
         }
     }
 
-    /// The object `profile` of `danlu train --json`.
+    /// The object `profile` of `--json`.
     pub fn json(&self) -> Value {
         let profile = &self.profile;
         let operations: Vec<Value> = self
@@ -109,9 +113,10 @@ impl ProfileReport {
     pub fn text(&self) -> String {
         let profile = &self.profile;
         format!(
-            "{} training steps in {}{}\n\n{}\n{}\nThreads waited for each other {} of the time in operations. \
+            "{} {} in {}{}\n\n{}\n{}\nThreads waited for each other {} of the time in operations. \
              Memory between operations: {}.\n",
             profile.steps,
+            self.steps,
             time(self.seconds),
             peak_text(self.peak),
             self.operation_table(),
@@ -171,10 +176,7 @@ impl ProfileReport {
             rest(format!("{count} more, each below 0.1 %"), small);
         }
         rest("copying results".to_owned(), self.profile.copying_seconds);
-        rest(
-            "outside: batches, shuffling, metrics, progress, compiling".to_owned(),
-            self.outside(),
-        );
+        rest(format!("outside: {}", self.between), self.outside());
         rest("all".to_owned(), self.seconds);
         table.text()
     }

@@ -1,11 +1,14 @@
 //! `danlu bench`
 
+use std::time::Instant;
+
 use danlu::cpu::{Peak, measure_peak};
 
 use crate::arguments::BenchArguments;
 use crate::bench::measured::{Costs, Entry, Report, measure};
 use crate::bench::operation::Operation;
 use crate::bench::optimizer::{OPTIMIZER, Step};
+use crate::bench::profile::ProfileReport;
 use crate::device::{self, Device};
 use crate::failure::{Failure, Result};
 use crate::output::{self, Messages};
@@ -51,7 +54,7 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
             let entry = step.run(device, arguments.iterations, !arguments.no_peak)?;
             (step.to_string(), vec![entry])
         }
-        Work::Model => models(arguments, device, messages)?,
+        Work::Model => models(arguments, device, before, messages)?,
     };
     let report = Report {
         subject,
@@ -76,6 +79,7 @@ enum Work {
 fn models(
     arguments: &BenchArguments,
     device: Device,
+    before: Peak,
     messages: Messages,
 ) -> Result<(String, Vec<Entry>)> {
     let name = arguments.subject.clone().unwrap_or_default();
@@ -103,16 +107,32 @@ fn models(
         let mut benchmark = model.benchmark(batch, arguments.train)?;
         let times = measure(arguments.iterations, || Ok(benchmark.run()?))?;
         let costs = benchmark.costs()?;
+        let (direction, steps) = match arguments.train {
+            true => ("train", "training steps"),
+            false => ("predict", "predictions"),
+        };
+        let profile = match arguments.profile {
+            true => {
+                let begin = Instant::now();
+                let profile = benchmark.profile(times.runs)?;
+                Some(ProfileReport {
+                    steps,
+                    between: "the call",
+                    profile,
+                    seconds: begin.elapsed().as_secs_f64(),
+                    peak: before,
+                })
+            }
+            false => None,
+        };
         entries.push(Entry {
-            direction: match arguments.train {
-                true => "train",
-                false => "predict",
-            },
+            direction,
             shape: None,
             batch,
             times,
             costs: Costs::of(costs.iter().flat_map(|profile| &profile.steps)),
             memory: None,
+            profile,
         });
     }
     Ok((name, entries))
@@ -141,6 +161,7 @@ fn operations(
                 times,
                 costs: prepared.costs(),
                 memory: None,
+                profile: None,
             });
         }
     }

@@ -1,31 +1,38 @@
 //! `danlu train`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use danlu::Model;
 use danlu::cpu::measure_peak;
-use danlu::data::files::check_writable;
 use danlu::data::{Dataset, Source};
-use danlu::training::{FitOptions, History, Progress};
-use danlu::{Config, Model};
+use danlu::graph::Executor;
+use danlu::training::{Progress, TrainingState};
 use serde_json::{Value, json};
 
 use super::evaluate::{evaluate, to_json};
+use super::resume::{self, Resumed, numbers};
+use super::seeds;
+use super::setup::{check_save, describe, fit_options, make_model, record, steps_of};
 use crate::arguments::TrainArguments;
 use crate::bench::profile::ProfileReport;
 use crate::data::{DataSource, has_pixels, pixel_scale};
 use crate::device::{self, Device};
 use crate::failure::{Failure, Result};
 use crate::output::{self, Messages};
-use crate::progress::{Watcher, note_early_stop, stopped_early};
-use crate::recipe::build::DataShape;
+use crate::progress::{Watcher, events, stopped_early};
 use crate::recipe::document::Document;
-use crate::recipe::{ModelPart, Recipe, targets};
+use crate::recipe::{Recipe, targets};
+use crate::report::{self, Facts, FirstBatch};
 use crate::run_folder::RunFolder;
-use crate::{diagnosis, fit_check, interrupt, models, subject};
+use crate::{diagnosis, fit_check, interrupt, subject};
 
-fn change(document: &mut Document, arguments: &TrainArguments) -> Result<()> {
+/// Puts what the command line says into a recipe.
+///
+/// # Errors
+/// A key or value is none.
+pub fn change(document: &mut Document, arguments: &TrainArguments) -> Result<()> {
     for assignment in &arguments.set {
         document.set_from_text(assignment)?;
     }
@@ -86,14 +93,90 @@ fn change(document: &mut Document, arguments: &TrainArguments) -> Result<()> {
 /// # Errors
 /// Configuration or data are no good, the loss is not a number, a file cannot be written, or Ctrl-C was pressed.
 pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
+    if let Some(count) = arguments.seeds {
+        return seeds::run(arguments, count, started);
+    }
+    let Some(Trained { report, profile }) = train(arguments, started)? else {
+        return Ok(());
+    };
+    if arguments.json {
+        return output::json(&report);
+    }
+    match profile {
+        Some(profile) => output::data(&profile.text()),
+        None => Ok(()),
+    }
+}
+
+/// What `train` says.
+pub struct Trained {
+    /// With `--json`.
+    report: Value,
+    /// With `--profile`.
+    profile: Option<ProfileReport>,
+}
+
+/// Trains once, in a run folder of its own or in the one that is gone on with; `None` where that is finished, which was said.
+///
+/// # Errors
+/// As [`run`].
+pub fn train(arguments: &TrainArguments, started: Instant) -> Result<Option<Trained>> {
     let messages = Messages {
         quiet: arguments.quiet,
     };
-    let recipe = subject::recipe(&arguments.subject, |document| change(document, arguments))?;
     if let Some(save) = &arguments.save {
         check_save(save)?;
     }
-    let path = RunFolder::choose(arguments.out.as_deref(), &recipe.name)?;
+    let begun = if let Some(path) = &arguments.resume {
+        let resumed = resume::open(path, arguments, messages)?;
+        if resumed.is_finished() {
+            resumed.report_finished(arguments, messages)?;
+            return Ok(None);
+        }
+        Begun::Before(resumed)
+    } else {
+        let subject = arguments.subject.as_deref().unwrap_or_default();
+        let recipe = subject::recipe(subject, |document| change(document, arguments))?;
+        let path = RunFolder::choose(arguments.out.as_deref(), &recipe.name)?;
+        Begun::Now(recipe, path)
+    };
+    train_begun(arguments, begun, messages, started).map(Some)
+}
+
+/// A training that begins now, in a folder that is not there yet, or one that was begun before.
+enum Begun {
+    Now(Recipe, PathBuf),
+    Before(Resumed),
+}
+
+impl Begun {
+    fn recipe(&self) -> &Recipe {
+        match self {
+            Begun::Now(recipe, _) => recipe,
+            Begun::Before(resumed) => &resumed.recipe,
+        }
+    }
+
+    fn resumed(&self) -> Option<&Resumed> {
+        match self {
+            Begun::Now(..) => None,
+            Begun::Before(resumed) => Some(resumed),
+        }
+    }
+
+    /// What is gone on from.
+    fn state(&self) -> Option<&Arc<TrainingState>> {
+        self.resumed()?.state.as_ref()
+    }
+}
+
+fn train_begun(
+    arguments: &TrainArguments,
+    begun: Begun,
+    messages: Messages,
+    started: Instant,
+) -> Result<Trained> {
+    let recipe = begun.recipe();
     let source = recipe.source.clone().ok_or_else(|| {
         Failure::Usage(
             "there is no data to train on: give --data, or `source` in the recipe's [data]"
@@ -104,12 +187,22 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
     if !recipe.targets.is_empty() {
         source = source.with_targets(&recipe.targets)?;
     }
+    let device_arguments = match begun.resumed() {
+        Some(resumed) => resumed.device(arguments)?,
+        None => arguments.device.clone(),
+    };
     let Device {
         executor,
         threads,
         isa,
-    } = device::open(&arguments.device)?;
-    let mut model = make_model(&recipe, &source, executor, arguments)?;
+    } = device::open(&device_arguments)?;
+    if let Some(resumed) = begun.resumed() {
+        resumed.check_data(&source)?;
+    }
+    let checkpoint = begun
+        .resumed()
+        .and_then(|resumed| resumed.checkpoint.as_deref());
+    let mut model = begin_model(arguments, recipe, &source, executor, checkpoint, messages)?;
     for warning in model.warnings() {
         messages.warning(warning);
     }
@@ -126,67 +219,115 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
         return Err(Failure::failed("the data has no training part"));
     };
     fit_check::check(&model, &source)?;
-    describe(&mut model, &recipe, &source);
+    let recorded = begun
+        .resumed()
+        .map(|resumed| resumed.folder.recorded("data"));
+    let name = recorded.and_then(|data| data["name"].as_str());
+    let name = name.unwrap_or(&source.name).to_owned();
+    describe(&mut model, recipe, &source, &name)?;
     let data: Arc<dyn Dataset> = Arc::new(train);
     // What only the first step would find is found before there is a run folder.
     model
-        .check_fit(&data, fit_options(&recipe))
+        .check_fit(&data, fit_options(recipe)?)
         .map_err(Failure::usage)?;
     if let Some(test) = &source.test {
         model.check_evaluate(test).map_err(Failure::usage)?;
     }
-    recipe.adapt(&mut model, &data, messages)?;
+    if begun.state().is_none() {
+        recipe.adapt(&mut model, &data, messages)?;
+    }
 
-    let mut record = Config::new();
-    record.insert("danlu".to_owned(), json!(env!("CARGO_PKG_VERSION")));
-    record.insert(
-        "command".to_owned(),
-        std::env::args_os()
-            .map(|word| json!(word.to_string_lossy()))
-            .collect(),
-    );
-    record.insert("seed".to_owned(), json!(recipe.training.seed));
-    let place = source
-        .path
-        .as_ref()
-        .map_or(source.name.clone(), |path| path.display().to_string());
-    record.insert(
-        "data".to_owned(),
-        json!({ "path": place, "fingerprint": source.fingerprint.to_string() }),
-    );
-    record.insert("threads".to_owned(), json!(threads));
-    record.insert("isa".to_owned(), json!(isa.name()));
-    let mut folder = RunFolder::create(&path, &recipe.resolved(), record)?;
+    let state = begun.state().cloned();
+    let place = source.path.as_ref();
+    let place = place.map_or(source.name.clone(), |path| path.display().to_string());
+    let mut place =
+        json!({ "path": place, "name": name, "fingerprint": source.fingerprint.to_string() });
+    report::describe_data(&mut place, recipe, &source);
+    let mut facts = Facts::new(&model, FirstBatch::new(&data, recipe)?);
+    let resumed_from = begun.resumed().map_or(Value::Null, Resumed::place);
+    if let Some(resumed) = begun.resumed() {
+        let steps = steps_of(recipe, data.len());
+        resumed.note(&model, Some(steps), messages);
+    }
+    let (recipe, mut folder) = match begun {
+        Begun::Now(recipe, path) => {
+            let mut record = record(&recipe, threads, isa.name());
+            report::describe_machine(&mut record);
+            let folder = RunFolder::create(&path, &recipe.resolved(), record, place)?;
+            (recipe, folder)
+        }
+        Begun::Before(mut resumed) => {
+            resumed.begin(place)?;
+            (resumed.recipe, resumed.folder)
+        }
+    };
+    let before = folder.recorded("seconds").as_f64().unwrap_or(0.0);
+    let seconds = || json!(before + started.elapsed().as_secs_f64());
     interrupt::finish_batches();
 
     let progress = (!arguments.quiet).then(Progress::stderr);
-    let diagnose = diagnosis::watch(&recipe, &data, &mut model, messages)?;
-    let mut watcher = Watcher::new(progress, &mut folder, diagnose, messages);
+    let mut diagnose = diagnosis::watch(&recipe, &data, &mut model, messages)?;
+    let plan = recipe.training.checkpoints;
+    let history = state.as_ref().map(|state| state.history().clone());
+    let mut watcher = Watcher::new(progress, &folder, plan, &history.unwrap_or_default())?;
     model.measure(arguments.profile)?;
-    let fitted = model.fit(&data, fit_options(&recipe).observer(&mut watcher));
+    let options = fit_options(&recipe)?;
+    let options = options.folder(folder.path());
+    // Before those who keep what a broken model gives.
+    let options = match &mut diagnose {
+        Some(diagnose) => options.callback(diagnose),
+        None => options,
+    };
+    // Before the watcher, who keeps checkpoints: what a checkpoint is followed by is cut when the training goes on.
+    let options =
+        match report::tensorboard(&recipe, &facts, folder.path(), state.is_none(), messages) {
+            Some(tensorboard) => options.callback(tensorboard),
+            None => options,
+        };
+    let options = options.callback(&mut watcher);
+    let options = match state {
+        Some(state) => options.resume(state),
+        None => options,
+    };
+    let fitted = model.fit(&data, options);
+    // What the disk refused comes to light here, where training did not end by it.
+    let fitted = match (fitted, watcher.finish()) {
+        (Ok(_), Err(error)) => Err(error),
+        (fitted, _) => fitted,
+    };
     let (time, examples) = (watcher.training.as_secs_f64(), watcher.examples);
-    let diagnose = watcher.diagnose.take();
+    let stopped_at = watcher.place;
+    drop(watcher);
     let mut diagnoses = diagnose.map_or_else(Vec::new, |diagnose| diagnose.found().to_vec());
     let profile = arguments.profile.then(|| model.training_profile());
     model.measure(false)?;
     interrupt::end_at_once();
+    let path = folder.path().to_path_buf();
     let history = match fitted {
         Ok(history) => history,
         Err(error) => {
             drop(model);
-            let open = || Ok::<_, Failure>(device::open(&arguments.device)?.executor);
-            let last = path.join("last");
-            let options = fit_options(&recipe);
-            let fresh = || {
-                let mut model = make_model(&recipe, &source, open()?, arguments)?;
-                model.check_fit(&data, fit_options(&recipe))?;
-                recipe.adapt(&mut model, &data, Messages { quiet: true })?;
-                Ok(model)
-            };
-            let kept = || models::checkpoint(&last, open()?, true);
-            let error = match recipe.training.diagnose {
-                true => diagnosis::explain(error, &last, &data, options, fresh, kept, messages),
-                false => error,
+            let error = if recipe.training.diagnose {
+                let left = folder.left().ok().flatten();
+                let left = left.filter(|left| diagnosis::is_sound(&left.state));
+                let (state, checkpoint) =
+                    left.map(|left| (Arc::new(left.state), left.place)).unzip();
+                let make = || {
+                    let executor = device::open(&device_arguments)?.executor;
+                    let quiet = Messages { quiet: true };
+                    let from = checkpoint.as_deref();
+                    let mut model =
+                        begin_model(arguments, &recipe, &source, executor, from, quiet)?;
+                    model.check_fit(&data, fit_options(&recipe)?)?;
+                    if from.is_none() {
+                        recipe.adapt(&mut model, &data, quiet)?;
+                    }
+                    Ok(model)
+                };
+                let options = fit_options(&recipe)?;
+                diagnosis::explain(error, &data, options, state, make, messages)
+            } else {
+                error
             };
             if let danlu::Error::NotFinite {
                 diagnosis: Some(found),
@@ -196,7 +337,10 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
                 diagnoses.push((**found).clone());
             }
             folder.record("diagnoses", diagnosis::to_json(&diagnoses));
+            folder.record("error", json!(error.to_string()));
+            folder.record("seconds", seconds());
             let _ = folder.set_state("failed");
+            report::write(&path, &facts, messages);
             return Err(Failure::Failed(format!(
                 "{error} (the run is in {})",
                 path.display()
@@ -205,15 +349,36 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
     };
     folder.record("diagnoses", diagnosis::to_json(&diagnoses));
     if history.stopped {
-        drop((data, source));
-        return interrupted(&mut folder, &history, arguments);
+        folder.record("seconds", seconds());
+        folder.set_state("interrupted")?;
+        report::write(&path, &facts, messages);
+        let (epoch, step) = stopped_at;
+        return Err(Failure::Interrupted(format!(
+            "interrupted after {epoch} epoch(s) and {step} step(s) of the next; `danlu train --resume {}` goes on from there",
+            path.display()
+        )));
     }
-    note_early_stop(&history, messages);
     folder.record("early_stopping", stopped_early(&history));
+    folder.record("events", events(&history));
+    if history.ended_by.as_deref() == Some("TerminateOnNaN") {
+        folder.record("error", json!("the loss is no finite number"));
+        folder.record("seconds", seconds());
+        folder.set_state("failed")?;
+        report::write(&path, &facts, messages);
+        return Err(Failure::Failed(format!(
+            "the loss is no finite number (the run is in {})",
+            path.display()
+        )));
+    }
     let test = match &source.test {
         Some(test) => {
             let test: Arc<dyn Dataset> = Arc::new(test.clone());
-            Some(evaluate(&mut model, &test)?)
+            let results = evaluate(&mut model, &test)?;
+            // A full disk is no reason to lose the model.
+            if let Err(error) = facts.test(&path, &mut model, &test) {
+                messages.warning(&format!("the test predictions could not be kept: {error}"));
+            }
+            Some(results)
         }
         None => None,
     };
@@ -233,7 +398,15 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
     }
     let test_json = test.as_ref().map_or(Value::Null, to_json);
     folder.record("test", test_json.clone());
+    let rate = if time > 0.0 {
+        examples as f64 / time
+    } else {
+        0.0
+    };
+    folder.record("samples_per_second", json!(rate));
+    folder.record("seconds", seconds());
     folder.set_state("finished")?;
+    report::write(&path, &facts, messages);
     if let Some(test) = &test {
         let shown: Vec<String> = test
             .iter()
@@ -243,168 +416,46 @@ pub fn run(arguments: &TrainArguments, started: Instant) -> Result<()> {
     }
     messages.note(&format!("saved {}", path.join("model.keras").display()));
     let profile = profile.map(|profile| ProfileReport {
+        steps: "training steps",
+        between: "batches, shuffling, metrics, progress, compiling",
         profile,
         seconds: time,
         peak: measure_peak(isa, threads),
     });
-    if arguments.json {
-        let early_stopping = stopped_early(&history);
-        let history: Config = history
-            .metrics
-            .iter()
-            .map(|(name, values)| (name.clone(), json!(values)))
-            .collect();
-        let rate = if time > 0.0 {
-            examples as f64 / time
-        } else {
-            0.0
-        };
-        let mut report = json!({
-            "history": history,
-            "test": test_json,
-            "early_stopping": early_stopping,
-            "diagnoses": diagnosis::to_json(&diagnoses),
-            "model": path.join("model.keras").display().to_string(),
-            "run": folder.path().display().to_string(),
-            "resumed_from": null,
-            "threads": threads,
-            "seconds": started.elapsed().as_secs_f64(),
-            "samples_per_second": rate,
-        });
-        if let Some(profile) = profile {
-            report["profile"] = profile.json();
-        }
-        return output::json(&report);
+    let (early_stopping, events) = (stopped_early(&history), events(&history));
+    let mut report = json!({
+        "history": numbers(&history),
+        "test": test_json,
+        "early_stopping": early_stopping,
+        "events": events,
+        "diagnoses": diagnosis::to_json(&diagnoses),
+        "model": path.join("model.keras").display().to_string(),
+        "run": folder.path().display().to_string(),
+        "resumed_from": resumed_from,
+        "threads": threads,
+        "seconds": started.elapsed().as_secs_f64(),
+        "samples_per_second": rate,
+    });
+    if let Some(profile) = &profile {
+        report["profile"] = profile.json();
     }
-    match profile {
-        Some(profile) => output::data(&profile.text()),
-        None => Ok(()),
-    }
+    Ok(Trained { report, profile })
 }
 
-/// What the recipe says of `fit`.
-fn fit_options<'a>(recipe: &Recipe) -> FitOptions<'a> {
-    let training = &recipe.training;
-    let options = FitOptions::new()
-        .epochs(training.epochs)
-        .batch_size(training.batch_size)
-        .validation_split(training.validation_split)
-        .shuffle(training.shuffle)
-        .seed(training.seed)
-        .verbose(false);
-    let options = match &training.class_weight {
-        Some(weights) => options.class_weight(weights),
-        None => options,
-    };
-    match &training.early_stopping {
-        Some(early_stopping) => options.early_stopping(early_stopping.clone()),
-        None => options,
-    }
-}
-
-/// The recipe's model, built or loaded, with the weights to begin with.
-fn make_model(
+/// The model to begin or go on with.
+fn begin_model(
+    arguments: &TrainArguments,
     recipe: &Recipe,
     source: &Source,
-    executor: Box<dyn danlu::graph::Executor>,
-    arguments: &TrainArguments,
+    executor: Box<dyn Executor>,
+    checkpoint: Option<&Path>,
+    messages: Messages,
 ) -> Result<Model> {
-    let Some(train) = &source.train else {
-        return Err(Failure::failed("the data has no training part"));
-    };
-    let mut model = match &recipe.model {
-        ModelPart::File(file) => {
-            let mut model = models::load(&file.display().to_string(), executor, true)?;
-            if recipe.training.optimizer.is_some() || recipe.training.objectives.losses.is_some() {
-                recipe.compile(&mut model)?;
-            }
-            if !model.is_compiled() {
-                // Where the file has compile settings, the warning says what of them cannot be used.
-                let reasons: String = model
-                    .warnings()
-                    .iter()
-                    .map(|warning| format!(": {warning}"))
-                    .collect();
-                return Err(Failure::Usage(format!(
-                    "`{}` is not compiled{reasons}: give --set training.optimizer=adam and --set training.loss=...",
-                    file.display()
-                )));
-            }
-            model.set_seed(recipe.training.seed);
-            model
-        }
-        ModelPart::Layers(_) | ModelPart::Graph(_) | ModelPart::Architecture(_) => {
-            recipe.build(&DataShape::of(train.specification()), executor)?
-        }
-    };
-    if let Some(init) = &recipe.init {
-        models::load_weights(&mut model, &init.display().to_string())?;
-    }
+    let mut model = make_model(recipe, source, executor, checkpoint, messages)?;
     if let Some(rate) = arguments.learning_rate
         && recipe.training.optimizer.is_none()
     {
         model.set_learning_rate(rate)?;
     }
     Ok(model)
-}
-
-/// Puts what Keras has no place for into the model.
-fn describe(model: &mut Model, recipe: &Recipe, source: &Source) {
-    let split = recipe.training.validation_split;
-    let names = source
-        .train
-        .as_ref()
-        .and_then(|part| part.specification().class_names.clone());
-    let metadata = model.metadata_mut();
-    metadata.insert("recipe".to_owned(), Value::Object(recipe.portable()));
-    metadata.insert(
-        "data".to_owned(),
-        json!({ "name": source.name, "fingerprint": source.fingerprint.to_string() }),
-    );
-    if let Some(targets) = recipe.target_table() {
-        metadata.insert("targets".to_owned(), targets.clone());
-    }
-    if let Some(names) = names {
-        metadata.insert("class_names".to_owned(), json!(names));
-    }
-    let fingerprint = source.fingerprint.to_string();
-    metadata.insert(
-        "split".to_owned(),
-        json!({ "method": "last", "validation": split, "seed": recipe.training.seed, "fingerprint": fingerprint }),
-    );
-}
-
-/// `--save` is looked at before hours of training.
-fn check_save(path: &std::path::Path) -> Result<()> {
-    if !["keras", "h5", "hdf5", "safetensors"].contains(&models::extension(path).as_str()) {
-        return Err(Failure::Usage(format!(
-            "--save {}: expected a file that ends in .keras, .h5 or .safetensors",
-            path.display()
-        )));
-    }
-    let writable = check_writable(path);
-    writable.map_err(|error| Failure::Usage(format!("--save {}: {error}", path.display())))
-}
-
-/// Ctrl-C: the last finished epoch's model is kept.
-fn interrupted(
-    folder: &mut RunFolder,
-    history: &History,
-    arguments: &TrainArguments,
-) -> Result<()> {
-    let last = folder.path().join("last");
-    let text = if last.join("state.json").is_file() {
-        let model = models::checkpoint(&last, device::open(&arguments.device)?.executor, true)?;
-        model.save(folder.path().join("model.keras"))?;
-        model.save_weights(folder.path().join("final.safetensors"))?;
-        format!(
-            "interrupted after {} epoch(s); the last finished one is kept in {}",
-            history.epochs.len(),
-            folder.path().join("model.keras").display()
-        )
-    } else {
-        "interrupted before the first epoch was finished; there is no model".to_owned()
-    };
-    folder.set_state("interrupted")?;
-    Err(Failure::Interrupted(text))
 }

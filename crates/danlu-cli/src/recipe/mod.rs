@@ -4,6 +4,7 @@ mod adapt;
 pub mod architecture;
 pub mod build;
 pub mod builtin;
+pub mod checkpoints;
 pub mod document;
 pub mod graph;
 pub mod objectives;
@@ -13,13 +14,14 @@ pub mod write;
 use std::path::{Path, PathBuf};
 
 use danlu::Config;
+use danlu::callbacks::{self, Callback, EarlyStopping};
 use danlu::data::sources::TargetRule;
-use danlu::training::EarlyStopping;
 use serde_json::{Value, json};
 
 use crate::data::DataSource;
 use crate::failure::{Failure, Result};
 use architecture::Architecture;
+use checkpoints::Checkpoints;
 use document::{Document, Table};
 use graph::Graph;
 use objectives::Objectives;
@@ -38,10 +40,54 @@ pub struct Recipe {
     /// Where the layers come from.
     pub model: ModelPart,
     /// A model whose weights training begins with.
-    pub init: Option<PathBuf>,
+    pub init: Option<Init>,
     /// How to train.
     pub training: Training,
     document: Document,
+}
+
+/// Weights to begin with.
+#[derive(Debug)]
+pub struct Init {
+    /// The model that has them.
+    pub file: PathBuf,
+    /// Which layer takes which.
+    pub by: InitBy,
+}
+
+/// Which layer takes which weights of another model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InitBy {
+    /// All of a model like this one.
+    Whole,
+    /// Those of the layer of its name, where it has one and the shapes are the same.
+    Name,
+    /// The first layer with weights the first, and so on, where the shapes are the same.
+    Order,
+}
+
+impl Init {
+    fn read(document: &Document, model: &mut Table<'_>) -> Result<Option<Init>> {
+        let file = model.string("init")?.map(PathBuf::from);
+        let by = match model.string("init_by")? {
+            None => InitBy::Whole,
+            Some("name") => InitBy::Name,
+            Some("order") => InitBy::Order,
+            Some(other) => {
+                let message = format!(
+                    "`init_by` must be \"name\" or \"order\", not \"{other}\"; without it the weights must be those of a model like this one"
+                );
+                return Err(document.error("model.init_by", &message));
+            }
+        };
+        match file {
+            None if by != InitBy::Whole => {
+                let message = "`init_by` says how to take weights, but there is no `init` that says from where";
+                Err(document.error("model.init_by", message))
+            }
+            file => Ok(file.map(|file| Init { file, by })),
+        }
+    }
 }
 
 /// Where a model comes from.
@@ -80,6 +126,10 @@ pub struct Training {
     pub early_stopping: Option<EarlyStopping>,
     /// Whether a look is taken at the training after each epoch, to say what goes wrong.
     pub diagnose: bool,
+    /// What else is done at certain moments, by type and arguments that were found good.
+    callbacks: Vec<Value>,
+    /// When checkpoints are made.
+    pub checkpoints: Checkpoints,
 }
 
 impl Recipe {
@@ -127,7 +177,7 @@ impl Recipe {
         Option<DataSource>,
         Option<f64>,
         ModelPart,
-        Option<PathBuf>,
+        Option<Init>,
         Training,
     )> {
         let mut root = Table::open(document, "")?;
@@ -153,7 +203,7 @@ impl Recipe {
         let mut model = Table::open(document, "model")?;
         let layers = model.take("layers");
         let file = model.string("file")?.map(PathBuf::from);
-        let init = model.string("init")?.map(PathBuf::from);
+        let init = Init::read(document, &mut model)?;
         let (inputs, outputs) = (model.take("inputs"), model.take("outputs"));
         let architecture = model.string("architecture")?;
         let architecture = match architecture {
@@ -242,6 +292,7 @@ impl Recipe {
         }
         if let Some(Value::Object(model)) = resolved.get_mut("model") {
             model.shift_remove("init");
+            model.shift_remove("init_by");
             model.shift_remove("file");
         }
         resolved
@@ -278,7 +329,10 @@ impl Training {
         let seed = table.integer("seed", 0, i64::MAX)?;
         let early_stopping = table.take("early_stopping");
         let diagnose = table.boolean("diagnose")?;
+        let callbacks = read_callbacks(document, table.take("callbacks"))?;
+        table.take("checkpoint");
         table.finish()?;
+        let checkpoints = Checkpoints::read(document)?;
         let located = |path: &str, error: danlu::Error| library_error(document, path, &error);
         if let Some(optimizer) = &optimizer {
             danlu::optimizers::from_json(optimizer)
@@ -300,8 +354,42 @@ impl Training {
             seed: seed.unwrap_or(0) as u64,
             early_stopping,
             diagnose: diagnose.unwrap_or(true),
+            callbacks,
+            checkpoints,
         })
     }
+
+    /// The callbacks, made anew: each training needs its own.
+    ///
+    /// # Errors
+    /// None that [`Recipe::read`] did not find.
+    pub fn callbacks(&self) -> danlu::Result<Vec<Box<dyn Callback>>> {
+        self.callbacks.iter().map(callbacks::from_json).collect()
+    }
+}
+
+/// The callbacks as they are written, each a table with a type; all are made once to find what is wrong with them.
+fn read_callbacks(document: &Document, list: Option<&Value>) -> Result<Vec<Value>> {
+    let list = match list {
+        None => return Ok(Vec::new()),
+        Some(Value::Array(list)) if list.iter().all(Value::is_object) => list,
+        Some(other) => {
+            let message = format!(
+                "`training.callbacks` must be [[training.callbacks]] tables, each with a `type`, received {other}"
+            );
+            return Err(document.error("training.callbacks", &message));
+        }
+    };
+    for (index, callback) in list.iter().enumerate() {
+        let path = format!("training.callbacks.{index}");
+        if callback.get("type").and_then(Value::as_str).is_none() {
+            let message = format!("callback {index} needs a `type`, such as type = \"CSVLogger\"");
+            return Err(document.error(&path, &message));
+        }
+        let made = callbacks::from_json(callback);
+        made.map_err(|error| library_error(document, &path, &error))?;
+    }
+    Ok(list.clone())
 }
 
 /// The largest class that can have a weight of its own: far more than anybody has.

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Each test file uses a part of it.
 
 pub mod pair;
+pub mod runs;
 
 use std::path::Path;
 use std::process::{Command, Output};

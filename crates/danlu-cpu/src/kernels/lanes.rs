@@ -1,5 +1,6 @@
 //! Loads and stores of whole and partial vectors, and the small vector functions that `pulp` lacks.
 
+use danlu_graph::operations::TINY;
 use pulp::{MemMask, Simd};
 
 /// Which lanes of a vector take part: all of them (`None`) or the first few.
@@ -143,6 +144,14 @@ pub fn sign<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
 pub fn relu<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let zero = simd.splat_f32s(0.0);
     simd.select_f32s(simd.less_than_or_equal_f32s(x, zero), zero, x)
+}
+
+/// `x`, but 0 where `|x|` is below [`TINY`]; NaN, which fails the comparison, stays.
+#[inline(always)]
+pub fn flush_tiny<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let least = simd.splat_f32s(TINY);
+    let tiny = simd.less_than_f32s(simd.abs_f32s(x), least);
+    simd.select_f32s(tiny, simd.splat_f32s(0.0), x)
 }
 
 /// 1 where the mask is set, 0 elsewhere.

@@ -9,6 +9,7 @@ use super::steps::{self, Kernel, Operands};
 use crate::fuse::groups::{Group, extent};
 use crate::fuse::sums::{Wanted, piece_elements, statistic};
 use crate::fuse::tape::{Entry, Operand, Tape};
+use crate::kernels::product::Use;
 
 impl Planner<'_> {
     /// The kernel of a group: that of its heavy node, or none where the group is one pass over elements.
@@ -20,7 +21,11 @@ impl Planner<'_> {
                 bindings,
                 self.isa,
                 self.threads,
-                self.groups.groups[group].pooled,
+                Use {
+                    followed: self.groups.groups[group].pooled.map(|pooled| pooled.pool),
+                    steady: self.weights_stay(heavy),
+                    whole_rows: self.groups.sums(self.nodes, group).next().is_some(),
+                },
             ),
             None => Ok(Kernel::none()),
         }?;

@@ -1,6 +1,6 @@
 use danlu_cpu::kernels::product::{
     Convolution2dShape, ConvolutionForwardPlan, ConvolutionInputGradientPlan,
-    ConvolutionWeightGradientPlan, ShapeError,
+    ConvolutionWeightGradientPlan, ShapeError, Use,
 };
 use danlu_cpu::simd::Isa;
 use danlu_cpu::threads::Pool;
@@ -257,6 +257,67 @@ fn large_enough_to_be_shared() {
         filters: 8,
         ..large
     });
+}
+
+#[test]
+fn few_windows_and_many_filters_are_cut_by_filters_too_and_no_bit_tells() {
+    let shape = Convolution2dShape {
+        batch: 7,
+        height: 7,
+        width: 7,
+        channels: 24,
+        filters: 300,
+        padding: [[1, 1]; 2],
+        ..plain()
+    };
+    let alone = Convolution2dShape { batch: 1, ..shape };
+    check(&alone);
+    check(&Convolution2dShape {
+        stride: [2, 2],
+        ..alone
+    });
+    let [x_size, w_size, _] = sizes(&shape);
+    let (x, w) = (numbers(x_size, 1), numbers(w_size, 2));
+    let forward = |isa, shape: &Convolution2dShape, x: &[f32], usage: Use| {
+        let plan = ConvolutionForwardPlan::used_as(isa, *shape, 2, usage).unwrap();
+        let mut y = vec![f32::NAN; sizes(shape)[2]];
+        let mut scratch = Scratch::new(plan.scratch_bytes());
+        let mut tiles = 0;
+        let seen = std::sync::Mutex::new(&mut tiles);
+        // SAFETY: the operands have the sizes of the shape.
+        unsafe {
+            plan.run(
+                &POOLS[1],
+                x.as_ptr(),
+                w.as_ptr(),
+                y.as_mut_ptr(),
+                scratch.pointer(),
+                Some(&|_, _| **seen.lock().unwrap() += 1),
+            );
+        }
+        (bits(&y), tiles)
+    };
+    let steady = Use {
+        steady: true,
+        ..Use::default()
+    };
+    let whole = Use {
+        whole_rows: true,
+        ..Use::default()
+    };
+    for isa in Isa::available() {
+        let (together, _) = forward(isa, &shape, &x, Use::default());
+        let images = x
+            .chunks(x_size / 7)
+            .zip(together.chunks(together.len() / 7));
+        for (x, expected) in images {
+            let (cut, tiles) = forward(isa, &alone, x, Use::default());
+            assert!(tiles > 1, "{isa}");
+            assert_eq!(cut, expected, "{isa}");
+            assert_eq!(forward(isa, &alone, x, steady).0, expected, "{isa}");
+            assert_eq!(forward(isa, &alone, x, whole), (expected.to_vec(), 1));
+        }
+    }
 }
 
 #[test]

@@ -10,6 +10,13 @@ use twox_hash::XxHash3_128;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub u128);
 
+impl Fingerprint {
+    /// Of the bytes of a file.
+    pub fn of_bytes(bytes: &[u8]) -> Fingerprint {
+        Fingerprint(XxHash3_128::oneshot(bytes))
+    }
+}
+
 impl fmt::Display for Fingerprint {
     /// 32 hexadecimal digits.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -106,6 +106,36 @@ pub trait BatchSource: Send {
     fn batches_per_pass(&self) -> Option<usize> {
         None
     }
+
+    /// Goes from the start, of which nothing was read yet, to where `batches` batches of pass `pass`, counted from 0, were
+    /// given: what a training that goes on calls. By itself it reads everything up to there and drops it, so that a source
+    /// whose batches depend on what it gave before is right, too; one that knows a shorter way takes it.
+    ///
+    /// # Errors
+    /// As [`next_batch`](Self::next_batch) and [`reset`](Self::reset); the pass ends before that place.
+    fn seek(&mut self, pass: u64, batches: usize) -> Result<()> {
+        let mut batch = Batch::default();
+        for _ in 0..pass {
+            while self.next_batch(&mut batch)? {}
+            self.reset()?;
+        }
+        for given in 0..batches {
+            if !self.next_batch(&mut batch)? {
+                return Err(too_short(self.specification(), batches, given));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An error about data that is not what a training was begun with.
+pub(crate) fn too_short(specification: &Specification, wanted: usize, there: usize) -> Error {
+    Error::mismatch(
+        &specification.name,
+        format!("at least {wanted} batches in a pass, as when the training began"),
+        there.to_string(),
+        "go on with the data and the batch size that the training began with",
+    )
 }
 
 /// A dataset in which every example can be had by its number: only these can be shuffled and split.

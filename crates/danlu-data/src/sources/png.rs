@@ -1,7 +1,9 @@
 //! PNG pictures.
 
+use std::io::{self, Write};
+
 use danlu_graph::Tensor;
-use png::{ColorType, Decoder, DecodingError, Limits, Transformations};
+use png::{ColorType, Decoder, DecodingError, Encoder, Limits, Transformations};
 
 use super::Input;
 use super::stream::DEFLATE_RATIO;
@@ -19,6 +21,34 @@ const ROW_LIMIT: u64 = 64 << 20;
 /// It is no PNG, damaged or cut off, promises more pixels than it can hold, or `channels` is another number.
 pub fn read(input: &mut Input, channels: Option<usize>) -> Result<Tensor> {
     read_checked(input, channels, |_, _| Ok(()))
+}
+
+/// Writes a picture of bytes 0 to 255 of shape `(height, width, channels)`, with 1, 3 or 4 channels as [`read`] has them.
+///
+/// # Errors
+/// The system refuses, or the tensor is no such picture.
+pub fn write(writer: impl Write, picture: &Tensor) -> io::Result<()> {
+    let (shape, pixels) = (picture.shape(), picture.as_u8());
+    let color = match shape {
+        [_, _, 1] => Some(ColorType::Grayscale),
+        [_, _, 3] => Some(ColorType::Rgb),
+        [_, _, 4] => Some(ColorType::Rgba),
+        _ => None,
+    };
+    let side = |axis: usize| u32::try_from(shape.get(axis).copied().unwrap_or(0));
+    let (Some(color), Some(pixels), Ok(height), Ok(width)) = (color, pixels, side(0), side(1))
+    else {
+        let text = format!(
+            "a picture is bytes of shape (height, width, 1, 3 or 4), not {} of shape {shape:?}",
+            picture.dtype()
+        );
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    };
+    let mut encoder = Encoder::new(writer, width, height);
+    encoder.set_color(color);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(pixels)?;
+    Ok(writer.finish()?)
 }
 
 /// As [`read`]; `check` sees height and width before memory is had for the pixels.
@@ -134,7 +164,7 @@ fn damaged(name: &str, error: DecodingError) -> Error {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use png::{BitDepth, Encoder};
+    use png::BitDepth;
 
     use super::*;
 
@@ -156,6 +186,22 @@ pub(crate) mod tests {
     fn pixels(bytes: &[u8], channels: Option<usize>) -> (Vec<usize>, Vec<u8>) {
         let tensor = read(&mut Input::from_bytes("a.png", bytes.to_vec()), channels).unwrap();
         (tensor.shape().to_vec(), tensor.as_u8().unwrap().to_vec())
+    }
+
+    #[test]
+    fn what_is_written_comes_back() {
+        for channels in [1, 3, 4] {
+            let values: Vec<u8> = (0..6 * channels).map(|value| value as u8 * 9).collect();
+            let picture = Tensor::from_u8(&[2, 3, channels], values).unwrap();
+            let mut bytes = Vec::new();
+            write(&mut bytes, &picture).unwrap();
+            let back = read(&mut Input::from_bytes("a.png", bytes), Some(channels)).unwrap();
+            assert_eq!(back.shape(), picture.shape());
+            // Opacity is kept only where it is asked for.
+            assert_eq!(back.as_u8(), picture.as_u8());
+        }
+        let flat = Tensor::from_u8(&[2, 3], vec![0; 6]).unwrap();
+        assert!(write(Vec::new(), &flat).is_err());
     }
 
     #[test]

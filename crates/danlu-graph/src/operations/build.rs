@@ -56,6 +56,8 @@ unary! {
     cos = Cos;
     /// The error function.
     erf = Erf;
+    /// `x`, but 0 where `|x|` is below [`TINY`](crate::operations::TINY): what decays ends at 0, not among subnormal numbers.
+    flush_tiny = FlushTiny;
     /// The largest integer not above.
     floor = Floor;
     /// The smallest integer not below.

@@ -1,7 +1,7 @@
 //! Functions applied element by element; two or more inputs are broadcast as NumPy does.
 
 use super::{
-    Backward, BinaryKind, CompareKind, Family, UnaryKind, broadcast_offset, expect_inputs,
+    Backward, BinaryKind, CompareKind, Family, TINY, UnaryKind, broadcast_offset, expect_inputs,
     expect_same_dtype, reduce_to, unravel,
 };
 use crate::reference::{Array, saturated};
@@ -122,6 +122,7 @@ impl Family for Unary {
                     .multiply_scalar(std::f64::consts::FRAC_2_SQRT_PI)?;
                 g.multiply(&slope)?
             }
+            UnaryKind::FlushTiny => g.clone(),
             UnaryKind::Sign
             | UnaryKind::Floor
             | UnaryKind::Ceil
@@ -167,6 +168,8 @@ fn unary(kind: UnaryKind, x: f64) -> f64 {
         UnaryKind::Floor => x.floor(),
         UnaryKind::Ceil => x.ceil(),
         UnaryKind::Round => x.round_ties_even(),
+        UnaryKind::FlushTiny if x.abs() < f64::from(TINY) => 0.0,
+        UnaryKind::FlushTiny => x,
         UnaryKind::Not => f64::from(x == 0.0),
         UnaryKind::IsFinite => f64::from(x.is_finite()),
     }

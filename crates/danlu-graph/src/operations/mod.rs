@@ -31,7 +31,7 @@ pub use cumulative::CumulativeSum;
 pub use custom::{Custom, CustomOperation};
 pub use elementwise::{Binary, Cast, Compare, Select, StopGradient, Unary};
 pub use gather::{Gather, ScatterAdd};
-pub use kinds::{BinaryKind, CompareKind, ReduceKind, UnaryKind};
+pub use kinds::{BinaryKind, CompareKind, ReduceKind, TINY, UnaryKind};
 pub use leaf::{Constant, DimensionSize, Input, Iota, State};
 pub use matmul::MatMul;
 pub use movement::{BroadcastTo, Reshape, Transpose};

@@ -14,7 +14,7 @@
 //! model.add(Dense::new(1));
 //! model.compile(Adam::default(), "mse", Vec::<&str>::new())?;
 //! let mut diagnose = Diagnose::new((&x, &y))?;
-//! model.fit((&x, &y), FitOptions::new().verbose(false).observer(&mut diagnose))?;
+//! model.fit((&x, &y), FitOptions::new().verbose(false).callback(&mut diagnose))?;
 //! let found = &diagnose.found()[0];
 //! assert_eq!((found.kind, found.layer.as_deref()), (Kind::DeadUnits, Some("stuck")));
 //! # Ok::<(), danlu::Error>(())
@@ -32,6 +32,8 @@ mod probe;
 mod vanishing;
 
 use std::fmt;
+
+use serde_json::Value;
 
 use crate::{Config, config};
 
@@ -58,6 +60,16 @@ pub enum Kind {
 }
 
 impl Kind {
+    const ALL: [Kind; 7] = [
+        Kind::NonFinite,
+        Kind::ExplodingGradients,
+        Kind::VanishingGradients,
+        Kind::DeadUnits,
+        Kind::SaturatedUnits,
+        Kind::Overfitting,
+        Kind::Plateau,
+    ];
+
     /// Its name in files, such as `dead_units`.
     pub fn name(self) -> &'static str {
         match self {
@@ -100,6 +112,20 @@ impl Diagnosis {
             "message": self.message,
             "advice": self.advice,
         }
+    }
+
+    /// What [`to_json`](Self::to_json) wrote; `None` of anything else.
+    pub fn from_json(json: &Value) -> Option<Diagnosis> {
+        let text = |name: &str| json[name].as_str().map(str::to_owned);
+        let kind = text("kind")?;
+        Some(Diagnosis {
+            kind: Kind::ALL.into_iter().find(|one| one.name() == kind)?,
+            layer: text("layer"),
+            epoch: usize::try_from(json["epoch"].as_u64()?).ok()?,
+            step: json["step"].as_u64()?,
+            message: text("message")?,
+            advice: text("advice")?,
+        })
     }
 }
 

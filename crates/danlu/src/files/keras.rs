@@ -17,7 +17,7 @@ use danlu_graph::Tensor;
 use serde_json::{Value, json};
 
 use super::error::Problem;
-use super::hdf5::{self, Attribute, Group, Object, Reader};
+use super::hdf5::{self, Attribute, Group, Object, Reader, Source};
 use super::zip::{self, Archive};
 use super::{KERAS_VERSION, LayerWeights, ModelFile, Parts, Weights, config};
 
@@ -60,20 +60,7 @@ pub(super) fn read(file: File, parts: Parts) -> Result<ModelFile, Problem> {
 
     let reader = Reader::open(archive.into_source(WEIGHTS)?)?;
     let root = reader.root()?;
-    let mut layers = Vec::new();
-    if let Some(group) = root.find("layers")? {
-        for layer in config::layers(&model) {
-            let mut weights = Weights::new();
-            if let Some(group) = group.find(&layer.group)? {
-                collect(&group, Some(layer.value), "", DEEPEST, &mut weights)?;
-            }
-            layers.push(LayerWeights {
-                name: layer.name.to_owned(),
-                weights,
-                ..LayerWeights::default()
-            });
-        }
-    }
+    let layers = layers(&root, &model)?;
     let optimizer = match (parts, root.find("optimizer/vars")?) {
         (Parts::Everything, Some(group)) => {
             let mut weights = Weights::new();
@@ -91,6 +78,41 @@ pub(super) fn read(file: File, parts: Parts) -> Result<ModelFile, Problem> {
         keras_version,
         backend: None,
     })
+}
+
+/// The weights in a `.weights.h5`, for a model of this configuration.
+pub(super) fn read_weights(file: File, model: &Value) -> Result<Vec<LayerWeights>, Problem> {
+    let reader = Reader::open(Source::file(file)?)?;
+    let root = reader.root()?;
+    if root.find("layers")?.is_none() {
+        return Err(Problem::Missing {
+            what: "the group /layers".to_owned(),
+            advice:
+                "A .weights.h5 is what Keras 3 or Danlu saves; call a file of older weights .h5"
+                    .to_owned(),
+        });
+    }
+    layers(&root, model)
+}
+
+/// The weights of the layers of a model of this configuration.
+fn layers(root: &Object<'_>, model: &Value) -> Result<Vec<LayerWeights>, Problem> {
+    let mut layers = Vec::new();
+    let Some(group) = root.find("layers")? else {
+        return Ok(layers);
+    };
+    for layer in config::layers(model) {
+        let mut weights = Weights::new();
+        if let Some(group) = group.find(&layer.group)? {
+            collect(&group, Some(layer.value), "", DEEPEST, &mut weights)?;
+        }
+        layers.push(LayerWeights {
+            name: layer.name.to_owned(),
+            weights,
+            ..LayerWeights::default()
+        });
+    }
+    Ok(layers)
 }
 
 /// The arrays of a `vars` group, named by their numbers, behind `prefix`.
@@ -188,7 +210,8 @@ pub(super) fn write(file: &ModelFile) -> Result<Vec<Vec<u8>>, Problem> {
     Ok(pieces)
 }
 
-fn weights_file(file: &ModelFile) -> Result<Vec<u8>, Problem> {
+/// The file of weights alone, which is what a `.weights.h5` is.
+pub(super) fn weights_file(file: &ModelFile) -> Result<Vec<u8>, Problem> {
     let mut root = Group::default();
     let name = |group: &mut Group<'_>, name: &str| {
         group.attribute("name", Attribute::Text(name.to_owned()));

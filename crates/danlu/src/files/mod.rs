@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `.keras` | architecture, weights, compile settings, optimizer state | Keras 3, both directions |
 //! | `.h5`, `.hdf5` | the same, in Keras' legacy form | Keras 2 (reading) and 3, both directions |
+//! | `.weights.h5` | weights and optimizer state, by position | Keras 3, both directions |
 //! | `.safetensors` | weights only | [`safetensors`] |
 //!
 //! Every file is written to a temporary name, synced and renamed. The same [`ModelFile`] gives the same bytes.
@@ -13,6 +14,7 @@
 mod atomic;
 mod config;
 mod error;
+pub mod events;
 mod h5;
 mod hdf5;
 mod keras;
@@ -186,4 +188,22 @@ pub fn write(path: impl AsRef<Path>, file: &ModelFile) -> Result<()> {
     .map_err(|problem| problem.in_file(path))?;
     let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
     write_atomically(path, &pieces)
+}
+
+/// Whether a file is Keras 3's of weights alone: `.weights.h5`.
+pub(crate) fn is_keras_weights(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.to_lowercase().ends_with(".weights.h5")
+}
+
+/// Writes weights and optimizer state alone, as Keras' `.weights.h5`.
+pub(crate) fn write_keras_weights(path: &Path, file: &ModelFile) -> Result<()> {
+    let bytes = keras::weights_file(file).map_err(|problem| problem.in_file(path))?;
+    write_atomically(path, &[&bytes])
+}
+
+/// Reads the weights in Keras' `.weights.h5`, for a model of this configuration.
+pub(crate) fn read_keras_weights(path: &Path, config: &Value) -> Result<Vec<LayerWeights>> {
+    let read = || keras::read_weights(open(path)?, config);
+    read().map_err(|problem| problem.in_file(path))
 }

@@ -18,8 +18,17 @@ use super::{LayerWeights, Weights, open};
 /// Two have the same name, or the file cannot be written; then nothing has changed.
 pub fn write_tensors(path: impl AsRef<Path>, tensors: &[(String, Tensor)]) -> Result<()> {
     let path = path.as_ref();
-    let bytes = encode(tensors).map_err(|problem| problem.in_file(path))?;
-    write_atomically(path, &[&bytes])
+    write_atomically(path, &[&encode_tensors(path, tensors)?])
+}
+
+/// The bytes of a file of named arrays; `path` is what errors call it.
+pub(crate) fn encode_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
+    encode(tensors).map_err(|problem| problem.in_file(path))
+}
+
+/// The arrays in the bytes of a file, sorted by name; `path` is what errors call it.
+pub(crate) fn decode_tensors(path: &Path, bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
+    decode(bytes).map_err(|problem| problem.in_file(path))
 }
 
 /// Reads all arrays, sorted by name.
@@ -138,15 +147,24 @@ fn decode(bytes: &[u8]) -> Result<Weights, Problem> {
 }
 
 fn to_bytes(tensor: &Tensor) -> Vec<u8> {
+    macro_rules! numbers {
+        ($values:expr, $type:ty) => {{
+            // Filled in place, since collecting byte by byte is many times slower.
+            let mut bytes = vec![0u8; size_of::<$type>() * $values.len()];
+            let (chunks, _) = bytes.as_chunks_mut::<{ size_of::<$type>() }>();
+            for (chunk, value) in chunks.iter_mut().zip($values) {
+                *chunk = value.to_le_bytes();
+            }
+            bytes
+        }};
+    }
     match tensor.data() {
-        TensorData::F32(values) => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
-        TensorData::F16(values) | TensorData::BF16(values) => {
-            values.iter().flat_map(|x| x.to_le_bytes()).collect()
-        }
-        TensorData::I32(values) => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
-        TensorData::I64(values) => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        TensorData::F32(values) => numbers!(values, f32),
+        TensorData::F16(values) | TensorData::BF16(values) => numbers!(values, u16),
+        TensorData::I32(values) => numbers!(values, i32),
+        TensorData::I64(values) => numbers!(values, i64),
         TensorData::U8(values) => values.clone(),
-        TensorData::I8(values) => values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        TensorData::I8(values) => numbers!(values, i8),
         TensorData::Bool(values) => values.iter().map(|&x| u8::from(x)).collect(),
     }
 }

@@ -101,19 +101,24 @@ impl Model {
         Model::from_file(file, options)
     }
 
-    /// Saves the weights alone, as `.safetensors` with names such as `dense/kernel`.
+    /// Saves the weights alone: as Keras' `.weights.h5`, with the optimizer's state as Keras does, where the path ends so, else
+    /// as `.safetensors` with names such as `dense/kernel`.
     ///
     /// # Errors
     /// The model is not built; the file cannot be written.
     pub fn save_weights(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        if files::is_keras_weights(path) {
+            return Ok(files::write_keras_weights(path, &self.to_file()?)?);
+        }
         Ok(files::safetensors::write_tensors(
             path,
             &self.named_weights()?,
         )?)
     }
 
-    /// Loads the weights alone: from a `.safetensors` by name, from a `.keras` or `.h5` by the order of the layers that have
-    /// weights.
+    /// Loads the weights alone: from a `.safetensors` by name, from a `.keras`, `.h5` or `.weights.h5` by the order of the
+    /// layers that have weights.
     ///
     /// # Errors
     /// The file cannot be read, or its weights are those of another model; then nothing has changed.
@@ -123,7 +128,11 @@ impl Model {
         if is_safetensors(path) {
             return self.set_named_weights(&files::safetensors::read_tensors(path)?);
         }
-        let weights = self.checked_weights(files::read_for_inference(path)?.layers)?;
+        let layers = match files::is_keras_weights(path) {
+            true => files::read_keras_weights(path, &self.to_keras())?,
+            false => files::read_for_inference(path)?.layers,
+        };
+        let weights = self.checked_weights(layers)?;
         self.set_weights(&weights)
     }
 

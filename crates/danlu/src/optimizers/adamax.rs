@@ -81,7 +81,7 @@ impl Optimizer for Adamax {
         let gradient = &parameter.gradient;
         let momentum = approach(&parameter.slots[0], gradient, self.beta_1)?;
         let decayed = parameter.slots[1].multiply_scalar(self.beta_2)?;
-        let norm = decayed.maximum(&gradient.abs()?)?;
+        let norm = decayed.maximum(&gradient.abs()?)?.flush_tiny()?;
         let correction = one_minus_power(self.beta_1, &local_step(step)?)?;
         let divisor = norm.add_scalar(self.epsilon)?.multiply(&correction)?;
         let change = momentum

@@ -145,7 +145,7 @@ fn averaged(step: &Step, old: &Value, value: &Value, momentum: f64) -> Result<Va
     let later = step.iteration.not_equal(&zero)?.cast(DType::F32)?;
     let momentum = later.multiply_scalar(momentum)?;
     let new = from_number(1.0, &momentum)?.multiply(value)?;
-    Ok(momentum.multiply(old)?.add(&new)?)
+    Ok(momentum.multiply(old)?.add(&new)?.flush_tiny()?)
 }
 
 fn check_multipliers(optimizer: &dyn Optimizer, trained: &[Trained]) -> Result<()> {

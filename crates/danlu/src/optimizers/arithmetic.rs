@@ -5,16 +5,21 @@ use danlu_graph::{DType, Value};
 use super::Step;
 use crate::Result;
 
-/// `old + (new - old) (1 - decay)`.
+/// `old + (new - old) (1 - decay)`, where averages that decay end at 0.
 pub(super) fn approach(old: &Value, new: &Value, decay: f64) -> Result<Value> {
     let change = new.subtract(old)?.multiply_scalar(1.0 - decay)?;
-    Ok(old.add(&change)?)
+    Ok(old.add(&change)?.flush_tiny()?)
 }
 
 /// `decay old + (1 - decay) new`.
-pub(super) fn mix(old: &Value, new: &Value, decay: f64) -> Result<Value> {
+pub(super) fn between(old: &Value, new: &Value, decay: f64) -> Result<Value> {
     let kept = old.multiply_scalar(decay)?;
     Ok(kept.add(&new.multiply_scalar(1.0 - decay)?)?)
+}
+
+/// `decay old + (1 - decay) new`, where averages that decay end at 0.
+pub(super) fn mix(old: &Value, new: &Value, decay: f64) -> Result<Value> {
+    Ok(between(old, new, decay)?.flush_tiny()?)
 }
 
 /// `number - x`.

@@ -43,11 +43,7 @@ impl Clipping {
                 })
                 .collect(),
             Clipping::GlobalNorm(limit) => {
-                let mut sum = first.square()?.sum_all()?;
-                for gradient in &gradients[1..] {
-                    sum = sum.add(&gradient.square()?.sum_all()?)?;
-                }
-                let norm = sum.sqrt()?;
+                let norm = global_norm(first, &gradients[1..])?;
                 // Keras' form: an infinite norm gives NaN, so that training stops instead of going on with zeros.
                 let scale = scalar(1.0)?
                     .divide(&norm)?
@@ -76,4 +72,13 @@ impl Clipping {
             Err(Error::argument(owner, argument, "a number above 0", limit))
         }
     }
+}
+
+/// The norm of these gradients together.
+pub(crate) fn global_norm(first: &Value, others: &[Value]) -> Result<Value> {
+    let mut sum = first.square()?.sum_all()?;
+    for gradient in others {
+        sum = sum.add(&gradient.square()?.sum_all()?)?;
+    }
+    Ok(sum.sqrt()?)
 }

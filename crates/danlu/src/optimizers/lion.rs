@@ -1,6 +1,6 @@
 //! Lion.
 
-use super::arithmetic::mix;
+use super::arithmetic::{between, mix};
 use super::options::{own_arguments, shared_arguments};
 use super::{
     LearningRate, Optimizer, Options, Parameter, Slot, Step, Trained, Update, check_decay,
@@ -69,7 +69,7 @@ impl Optimizer for Lion {
     }
     fn update(&self, _: &Step, parameter: &Parameter) -> Result<Update> {
         let (momentum, gradient) = (&parameter.slots[0], &parameter.gradient);
-        let direction = mix(momentum, gradient, self.beta_1)?.sign()?;
+        let direction = between(momentum, gradient, self.beta_1)?.sign()?;
         let change = direction.multiply(&parameter.learning_rate)?;
         Ok(Update {
             value: parameter.value.subtract(&change)?,

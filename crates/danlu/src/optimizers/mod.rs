@@ -46,6 +46,7 @@ pub use adamw::AdamW;
 pub use alone::StepAlone;
 pub(crate) use apply::updates;
 pub use clipping::Clipping;
+pub(crate) use clipping::global_norm;
 pub use ftrl::Ftrl;
 pub(crate) use json::file_name;
 pub use json::{from_json, to_json};

@@ -184,7 +184,7 @@ impl Optimizer for Muon {
         };
         let (old, gradient) = (&parameter.slots[0], &parameter.gradient);
         let change = gradient.add(&old.multiply_scalar(self.momentum - 1.0)?)?;
-        let momentum = old.add(&change)?;
+        let momentum = old.add(&change)?.flush_tiny()?;
         let ahead = match self.nesterov {
             true => gradient.add(&momentum.multiply_scalar(self.momentum)?)?,
             false => momentum.clone(),

@@ -104,7 +104,8 @@ impl Optimizer for RMSprop {
             .multiply(&parameter.learning_rate)?
             .divide(&divisor)?;
         if self.momentum > 0.0 {
-            change = old[1].multiply_scalar(self.momentum)?.add(&change)?;
+            let momentum = old[1].multiply_scalar(self.momentum)?.add(&change)?;
+            change = momentum.flush_tiny()?;
             slots.push(change.clone());
         }
         slots.extend(average);

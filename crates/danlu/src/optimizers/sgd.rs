@@ -80,6 +80,7 @@ impl Optimizer for SGD {
             });
         };
         let momentum = old.multiply_scalar(self.momentum)?.subtract(&change)?;
+        let momentum = momentum.flush_tiny()?;
         let value = if self.nesterov {
             let ahead = momentum.multiply_scalar(self.momentum)?.subtract(&change)?;
             parameter.value.add(&ahead)?

@@ -10,6 +10,7 @@ use crate::model::{Call, Source};
 use crate::optimizers::LearningRate;
 use crate::{Error, Model, Result};
 
+use super::TrainingProfile;
 use super::arrangement::Arrangement;
 use super::program::{Mode, Signature};
 use super::step::Stepper;
@@ -175,6 +176,25 @@ impl Benchmark<'_> {
         let profile = executor.profile(plan);
         executor.measure(false);
         Ok(profile)
+    }
+
+    /// Runs the step so many times, and says where the time went: an empty profile where the device cannot say.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); there is no device.
+    pub fn profile(&mut self, runs: usize) -> Result<TrainingProfile> {
+        self.model.executor()?.measure(true);
+        let ran = (0..runs).try_for_each(|_| self.run());
+        let plan = self.model.plans.get(self.place).id;
+        let executor = self.model.executor()?;
+        let profile = executor.profile(plan);
+        executor.measure(false);
+        ran?;
+        let plans: Vec<(usize, Profile)> = profile
+            .map(|profile| (self.batch.len(), profile))
+            .into_iter()
+            .collect();
+        Ok(TrainingProfile::new(&plans, &self.model.layer_names()))
     }
 }
 

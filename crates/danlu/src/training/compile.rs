@@ -27,6 +27,8 @@ pub(crate) struct Compiled {
     /// Whether the optimizer's state is in the executor.
     pub has_state: bool,
     pub(super) running: Running,
+    /// Whether the parameters and their moving averages have changed places.
+    pub averages_swapped: bool,
 }
 
 impl Compiled {
@@ -175,6 +177,7 @@ impl Model {
             objectives,
             has_state: false,
             running: Running::default(),
+            averages_swapped: false,
         };
         let names: Vec<&str> = std::iter::once("loss")
             .chain(compiled.entries.iter().map(|entry| entry.name.as_str()))

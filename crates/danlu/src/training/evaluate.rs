@@ -1,12 +1,12 @@
 //! Loss and metrics on data, without training.
 
+use crate::callbacks::{CallbackList, Pass};
 use crate::{Model, Result};
 
 use super::feed::Feed;
-use super::observer::Silent;
 use super::program::Mode;
 use super::step::Stepper;
-use super::{Control, EvaluateOptions, IntoData, Observer, Phase, Results, StepLogs};
+use super::{Control, EvaluateOptions, IntoData, Phase, Results};
 
 impl Model {
     /// Loss and metrics on data: means over all examples.
@@ -23,10 +23,10 @@ impl Model {
         let mut feed = Feed::new(data.into_data()?, options.batch_size, None)?;
         let signature = feed.signature(self, Mode::Test, "evaluate")?;
         let mut stepper = self.stepper(signature, &feed, 0)?;
-        let mut silent = Silent;
-        let observer = options.observer.unwrap_or(&mut silent);
+        let mut callbacks = CallbackList::new(options.callbacks);
         let phase = (Phase::Evaluation, 0);
-        self.test_pass(&mut feed, &mut stepper, options.steps, phase, observer)?;
+        let steps = options.steps;
+        self.test_pass(&mut feed, &mut stepper, steps, phase, &mut callbacks)?;
         Ok(self.running_logs().into())
     }
 
@@ -48,11 +48,18 @@ impl Model {
         stepper: &mut Stepper,
         limit: Option<usize>,
         (phase, epoch): (Phase, usize),
-        observer: &mut dyn Observer,
+        callbacks: &mut CallbackList<'_>,
     ) -> Result<Control> {
+        callbacks.test_begin(phase, self)?;
         self.reset_metrics();
         feed.begin(0)?;
-        let steps = limit.or(feed.steps());
+        let pass = Pass {
+            phase,
+            epoch,
+            steps: limit.or(feed.steps()),
+            iteration: self.iteration()?,
+        };
+        let mut control = Control::Continue;
         let (mut step, mut examples) = (0, 0);
         while limit != Some(step) {
             let Some(place) = feed.next()? else {
@@ -64,22 +71,16 @@ impl Model {
             stepper.add_up(self, plan);
             step += 1;
             examples += count;
-            let control = observer.on_batch_end(&StepLogs {
-                phase,
-                epoch,
-                step,
-                steps,
-                examples: count,
-                logs: self.running_logs(),
-            });
-            if control == Control::Stop {
-                return Ok(Control::Stop);
+            control = callbacks.batch_end(pass, step, count, self)?;
+            if control != Control::Continue {
+                break;
             }
         }
         if step == 0 {
             let subject = feed.specification().name.clone();
             return Err(danlu_data::Error::Empty { subject }.into());
         }
-        Ok(Control::Continue)
+        callbacks.test_end(phase, self)?;
+        Ok(control)
     }
 }

@@ -23,9 +23,20 @@ pub(crate) struct Feed<'a> {
     batch_size: usize,
     slots: [Slot; 2],
     class_weight: Option<Vec<f32>>,
-    /// Whether the last pass was cut short, so that the next goes on where it stopped.
-    goes_on: bool,
-    pass: u64,
+    place: FeedPlace,
+}
+
+/// Where a [`Feed`] stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FeedPlace {
+    /// The pass over the data, counted from 0: what its order depends on.
+    pub pass: u64,
+    /// Batches that were given in it.
+    pub batches: usize,
+    /// Whether the last epoch was cut short, so that the next goes on in its pass.
+    pub goes_on: bool,
+    /// The pass that follows where the data ends before an epoch does.
+    pub next: u64,
 }
 
 #[derive(Default)]
@@ -60,8 +71,7 @@ impl<'a> Feed<'a> {
             batch_size,
             slots: Default::default(),
             class_weight: None,
-            goes_on: false,
-            pass: 0,
+            place: FeedPlace::default(),
         })
     }
 
@@ -99,28 +109,56 @@ impl<'a> Feed<'a> {
         }
     }
 
+    /// Examples of a batch.
+    pub fn batch_size(&self) -> usize {
+        self.batch_size
+    }
+
+    /// Where it stands.
+    pub fn place(&self) -> FeedPlace {
+        self.place
+    }
+
+    /// Goes to a place from the start.
+    pub fn seek(&mut self, place: FeedPlace) -> Result<()> {
+        match &mut self.source {
+            Source::Indexed(batches) => batches.seek(place.pass, place.batches)?,
+            Source::Stream(source) => source.seek(place.pass, place.batches)?,
+        }
+        self.place = place;
+        Ok(())
+    }
+
     /// Begins a pass, or, after one that was cut short, goes on with it.
     pub fn begin(&mut self, pass: u64) -> Result<()> {
-        if std::mem::take(&mut self.goes_on) {
+        if std::mem::take(&mut self.place.goes_on) {
             return Ok(());
         }
+        let place = &mut self.place;
         match &mut self.source {
-            Source::Indexed(batches) => batches.start_pass(pass),
-            Source::Stream(source) if self.pass > 0 => source.reset()?,
+            Source::Indexed(batches) => {
+                batches.start_pass(pass);
+                place.pass = pass;
+            }
+            Source::Stream(source) if place.next > 0 => {
+                source.reset()?;
+                place.pass += 1;
+            }
             Source::Stream(_) => {}
         }
-        self.pass = self.pass.max(pass) + 1;
+        place.batches = 0;
+        place.next = place.next.max(pass) + 1;
         Ok(())
     }
 
     /// The pass is cut short here: the next one goes on.
     pub fn pause(&mut self) {
-        self.goes_on = true;
+        self.place.goes_on = true;
     }
 
     /// Begins again from the start in the middle of an epoch.
     pub fn wrap(&mut self) -> Result<()> {
-        let pass = self.pass;
+        let pass = self.place.next;
         self.begin(pass)
     }
 
@@ -143,6 +181,7 @@ impl<'a> Feed<'a> {
                 0
             }
         };
+        self.place.batches += 1;
         if self.class_weight.is_some() {
             self.weigh(place)?;
         }
@@ -246,6 +285,7 @@ impl<'a> Feed<'a> {
             mode,
             targets,
             weights: arrangement.weights_of,
+            gradient_norm: false,
         })
     }
 

@@ -1,24 +1,22 @@
 //! Training.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::callbacks::{Callback, CallbackList, GRADIENT_NORM, Pass, Setup};
 use crate::diagnosis::data_fault;
-use crate::optimizers::average_name;
 use crate::{Error, Model, Result};
 
-use super::early_stopping::Watch;
 use super::feed::{Feed, split};
-use super::observer::Silent;
 use super::program::{Mode, Signature};
 use super::step::Stepper;
 use super::{
-    Control, Data, EpochLogs, FitOptions, History, IntoData, Logs, Observer, Phase, Progress,
-    StepLogs, TrainingStart,
+    Control, Data, EpochLogs, FitOptions, History, IntoData, Logs, Phase, Progress, TrainingStart,
+    TrainingState,
 };
 
-/// What is fixed for the whole of a training.
+/// A training: what is fixed for the whole of it, and how far it is.
 pub(super) struct Run<'a> {
-    pub initial_epoch: usize,
     pub epochs: usize,
     pub steps: Option<usize>,
     validation_freq: usize,
@@ -26,7 +24,39 @@ pub(super) struct Run<'a> {
     pub training: Feed<'a>,
     pub stepper: Stepper,
     validation: Option<(Feed<'a>, Stepper)>,
-    early_stopping: Option<Watch>,
+    folder: Option<PathBuf>,
+    pub callbacks: CallbackList<'a>,
+    /// What it goes on from.
+    pub resume: Option<Arc<TrainingState>>,
+    pub progress: Progressed,
+    pub history: History,
+}
+
+/// How far a training is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Progressed {
+    /// Epochs that were finished.
+    pub epoch: usize,
+    /// Steps and examples of the next one.
+    pub step: usize,
+    pub examples: usize,
+    /// Whether a callback took the training for done.
+    pub done: bool,
+}
+
+impl Run<'_> {
+    /// The next batch of the epoch; data that ends before the epoch does begins again. `None` where the epoch has no more.
+    pub fn next_batch(&mut self) -> Result<Option<usize>> {
+        if self.steps == Some(self.progress.step) {
+            return Ok(None);
+        }
+        let place = self.training.next()?;
+        if place.is_some() || self.steps.is_none() {
+            return Ok(place);
+        }
+        self.training.wrap()?;
+        self.training.next()
+    }
 }
 
 impl Model {
@@ -38,22 +68,12 @@ impl Model {
     ///
     /// # Errors
     /// The model is not compiled; options or data are no good (nothing has changed then); a label is no class; the loss
-    /// becomes infinite or NaN; what an observer reports.
+    /// becomes infinite or NaN; what a callback reports.
     pub fn fit<'a>(&mut self, data: impl IntoData<'a>, options: FitOptions<'a>) -> Result<History> {
         options.check()?;
         self.require_compiled("fit")?;
-        let verbose = options.verbose;
-        let mut options = options;
-        let mut progress = Progress::stderr();
-        let mut silent = Silent;
-        let given = options.observer.take();
         let run = self.prepare_run(data.into_data()?, options)?;
-        let observer: &mut dyn Observer = match given {
-            Some(observer) => observer,
-            None if verbose => &mut progress,
-            None => &mut silent,
-        };
-        self.run_epochs(run, observer)
+        self.run_epochs(run)
     }
 
     /// Checks what [`fit`](Self::fit) would check before its first step: options, the validation split, that targets fit
@@ -103,10 +123,20 @@ impl Model {
             }
             (data, None) => (data, None),
         };
+        let mut callbacks: Vec<Box<dyn Callback + 'a>> = Vec::new();
+        if options.verbose {
+            callbacks.push(Box::new(Progress::stderr()));
+        }
+        if let Some(early_stopping) = options.early_stopping {
+            callbacks.push(Box::new(early_stopping));
+        }
+        callbacks.extend(options.callbacks);
         let shuffle = options.shuffle.then_some(seed);
         let training = Feed::new(data, options.batch_size, shuffle)?
             .with_class_weight(options.class_weight)?;
-        let signature = training.signature(self, Mode::Train, "fit")?;
+        let mut signature = training.signature(self, Mode::Train, "fit")?;
+        let mut wanting = callbacks.iter();
+        signature.gradient_norm = wanting.any(|callback| callback.wants_gradient_norm());
         let stepper = self.stepper(signature, &training, seed)?;
         let validation = match validation {
             None => None,
@@ -118,16 +148,16 @@ impl Model {
                 Some((feed, stepper))
             }
         };
-        let early_stopping = match options.early_stopping {
-            None => None,
-            Some(options) => {
-                let compiled = self.require_compiled("fit")?;
-                Some(options.watch(compiled, validation.is_some())?)
-            }
-        };
+        let setup = Setup::new(self, validation.is_some());
+        for callback in &mut callbacks {
+            callback.check(&setup)?;
+        }
         self.ensure_optimizer_state("fit")?;
+        let initial_epoch = match &options.resume {
+            Some(state) => state.epoch(),
+            None => options.initial_epoch,
+        };
         Ok(Run {
-            initial_epoch: options.initial_epoch,
             epochs: options.epochs,
             steps: options.steps_per_epoch,
             validation_freq: options.validation_freq,
@@ -135,7 +165,14 @@ impl Model {
             training,
             stepper,
             validation,
-            early_stopping,
+            folder: options.folder,
+            callbacks: CallbackList::new(callbacks),
+            resume: options.resume,
+            progress: Progressed {
+                epoch: initial_epoch,
+                ..Progressed::default()
+            },
+            history: History::default(),
         })
     }
 
@@ -152,15 +189,11 @@ impl Model {
         Stepper::new(self, signature, arrangement, name, seed)
     }
 
-    fn run_epochs(&mut self, mut run: Run, observer: &mut dyn Observer) -> Result<History> {
-        let mut history = History::default();
+    fn run_epochs(&mut self, mut run: Run) -> Result<History> {
         // In the middle of an epoch: such a training is to be gone on with, so averages do not take the parameters' place.
         let mut interrupted = false;
-        for warning in &self.warnings {
-            observer.on_warning(warning);
-        }
-        observer.on_train_begin(&TrainingStart {
-            initial_epoch: run.initial_epoch,
+        let start = TrainingStart {
+            initial_epoch: run.progress.epoch,
             epochs: run.epochs,
             steps: run.steps.or(run.training.steps()),
             examples: run.training.examples(),
@@ -168,28 +201,53 @@ impl Model {
                 .validation
                 .as_ref()
                 .and_then(|(feed, _)| feed.examples()),
-        });
+            folder: run.folder.as_deref(),
+            resumed: run.resume.is_some(),
+        };
+        run.callbacks.train_begin(&start, self)?;
+        if let Some(state) = run.resume.take() {
+            self.go_on(&mut run, &state)?;
+        }
         let mut names = self.metric_names();
+        if run.stepper.signature.gradient_norm {
+            names.push(GRADIENT_NORM.to_owned());
+        }
         let plain = names.len();
         names.extend(self.metric_names().iter().map(|name| format!("val_{name}")));
-        for epoch in run.initial_epoch..run.epochs {
-            observer.on_epoch_begin(epoch);
-            let control = self.train_epoch(&mut run, epoch, observer)?;
-            if control == Control::Stop {
-                history.stopped = true;
-                interrupted = true;
-                break;
+        while run.progress.epoch < run.epochs && !run.progress.done {
+            let epoch = run.progress.epoch;
+            if run.progress.step == 0 {
+                run.callbacks.epoch_begin(epoch, self)?;
+            }
+            match self.train_epoch(&mut run)? {
+                Control::Continue => {}
+                control => {
+                    interrupted = control == Control::Stop;
+                    run.history.stopped = interrupted;
+                    break;
+                }
             }
             let mut values = self.running_logs().values.to_vec();
+            let compiled = self.compiled.as_ref();
+            values.extend(compiled.and_then(|compiled| compiled.running.gradient_norm()));
             let mut control = Control::Continue;
             let validate = (epoch + 1).is_multiple_of(run.validation_freq);
             if let Some((feed, stepper)) = run.validation.as_mut().filter(|_| validate) {
                 let phase = (Phase::Validation, epoch);
-                control = self.test_pass(feed, stepper, run.validation_steps, phase, observer)?;
+                let steps = run.validation_steps;
+                let trained = self.running_state();
+                control = self.test_pass(feed, stepper, steps, phase, &mut run.callbacks)?;
+                if control == Control::Stop {
+                    // The epoch is not finished: gone on with, it validates anew.
+                    self.restore_running(&trained)?;
+                    self.offer_state(&mut run)?;
+                    interrupted = true;
+                    run.history.stopped = true;
+                    break;
+                }
                 values.extend_from_slice(self.running_logs().values);
             }
-            if control == Control::Stop {
-                interrupted = true;
+            if control == Control::Finish {
                 // A validation that was cut short says nothing.
                 values.truncate(plain);
             }
@@ -197,96 +255,82 @@ impl Model {
                 names: &names[..values.len()],
                 values: &values,
             };
-            history.push(epoch, logs);
-            let improved = match &mut run.early_stopping {
-                Some(watch) => {
-                    let value = logs.get(watch.monitor());
-                    Some(watch.epoch_ended(epoch, value, self)?)
-                }
-                None => None,
-            };
+            run.history.push(epoch, logs);
             let report = EpochLogs {
                 epoch,
                 epochs: run.epochs,
                 logs,
                 iteration: self.iteration()?,
-                improved,
+                improved: None,
             };
-            let asked = observer.on_epoch_end(&report, self)?;
-            if control == Control::Stop || asked == Control::Stop {
-                history.stopped = epoch + 1 < run.epochs;
+            let asked = run.callbacks.epoch_end(&report, self)?;
+            run.progress = Progressed {
+                epoch: epoch + 1,
+                done: control == Control::Finish || asked == Control::Finish,
+                ..Progressed::default()
+            };
+            self.offer_state(&mut run)?;
+            if asked == Control::Stop {
+                run.history.stopped = epoch + 1 < run.epochs;
                 break;
             }
-            if run.early_stopping.as_ref().is_some_and(Watch::has_stopped) {
-                break;
-            }
-        }
-        if let Some(watch) = run.early_stopping.take() {
-            history.early_stopping = Some(watch.end(self)?);
         }
         if !interrupted {
             self.take_averages()?;
         }
-        observer.on_train_end(&history);
-        Ok(history)
+        run.callbacks.train_end(&mut run.history, self)?;
+        Ok(run.history)
     }
 
-    fn train_epoch(
-        &mut self,
-        run: &mut Run,
-        epoch: usize,
-        observer: &mut dyn Observer,
-    ) -> Result<Control> {
-        self.reset_metrics();
-        run.training.begin(epoch as u64)?;
-        let steps = run.steps.or(run.training.steps());
-        let (mut step, mut examples) = (0, 0);
-        let mut wrapped = false;
-        while run.steps != Some(step) {
-            let Some(place) = run.training.next()? else {
-                if run.steps.is_none() || wrapped {
-                    break;
-                }
-                run.training.wrap()?;
-                wrapped = true;
-                continue;
-            };
-            wrapped = false;
+    /// The training steps of an epoch, or those that are left of it.
+    fn train_epoch(&mut self, run: &mut Run) -> Result<Control> {
+        let epoch = run.progress.epoch;
+        if run.progress.step == 0 {
+            self.reset_metrics();
+            run.training.begin(epoch as u64)?;
+        }
+        let pass = Pass {
+            phase: Phase::Training,
+            epoch,
+            steps: run.steps.or(run.training.steps()),
+            iteration: self.iteration()?.saturating_sub(run.progress.step as u64),
+        };
+        while let Some(place) = run.next_batch()? {
             let batch = run.training.batch(place);
             let count = batch.len();
             let weights = run.training.weights(place);
             let indices = run.training.indices();
+            let examples = run.progress.examples;
             let plan = run.stepper.run(self, batch, weights, examples, indices)?;
             let loss = run.stepper.add_up(self, plan);
-            step += 1;
-            examples += count;
-            if !loss.is_finite() {
-                let before = examples - count;
+            let at = (epoch + 1, run.progress.step + 1);
+            let broken = (!loss.is_finite()).then(|| {
                 let specification = run.training.specification();
-                let at = (epoch + 1, step);
-                let fault = data_fault(batch, specification, weights, before, indices, at);
-                return Err(Error::NotFinite {
+                let fault = data_fault(batch, specification, weights, examples, indices, at);
+                Error::NotFinite {
                     what: "the loss".to_owned(),
-                    epoch: epoch + 1,
-                    step: Some(step),
+                    epoch: at.0,
+                    step: Some(at.1),
                     value: loss,
                     learning_rate: self.learning_rate().unwrap_or(f64::NAN),
                     diagnosis: fault.map(Box::new),
-                });
-            }
-            let control = observer.on_batch_end(&StepLogs {
-                phase: Phase::Training,
-                epoch,
-                step,
-                steps,
-                examples: count,
-                logs: self.running_logs(),
+                }
             });
-            if control == Control::Stop {
-                return Ok(Control::Stop);
+            run.progress.step += 1;
+            run.progress.examples += count;
+            let step = run.progress.step;
+            let control = run.callbacks.batch_end(pass, step, count, self)?;
+            if broken.is_none() {
+                self.offer_state(run)?;
+            }
+            if control != Control::Continue {
+                return Ok(control);
+            }
+            if let Some(broken) = broken {
+                return Err(broken);
             }
         }
-        if step == 0 {
+        if run.progress.step == 0 {
             let subject = run.training.specification().name.clone();
             return Err(danlu_data::Error::Empty { subject }.into());
         }
@@ -296,27 +340,7 @@ impl Model {
         Ok(Control::Continue)
     }
 
-    /// Puts the moving averages of the parameters in their place, where the optimizer keeps any (`use_ema`), as `fit` does
-    /// when it ends.
-    ///
-    /// # Errors
-    /// The executor cannot give or take a state.
-    fn take_averages(&mut self) -> Result<()> {
-        let averages =
-            |compiled: &super::Compiled| compiled.has_state && compiled.optimizer.options().use_ema;
-        if !self.compiled.as_ref().is_some_and(averages) {
-            return Ok(());
-        }
-        let trained = self.trained();
-        let executor = self.executor()?;
-        for parameter in trained {
-            let average = executor.read_state(&average_name(&parameter.name))?;
-            executor.write_state(&parameter.name, &average)?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn running_logs(&self) -> Logs<'_> {
+    pub(crate) fn running_logs(&self) -> Logs<'_> {
         match &self.compiled {
             Some(compiled) => compiled.running.logs(),
             None => Logs {

@@ -4,7 +4,7 @@ use std::ops::Index;
 
 use crate::metrics::is_key_of;
 
-use super::{EarlyStopped, Logs};
+use super::{EarlyStopped, Logs, Note};
 
 /// Loss and metrics of every epoch of a `fit`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -13,8 +13,12 @@ pub struct History {
     pub epochs: Vec<usize>,
     /// Names in Keras' order (`loss`, metrics, then `val_loss`, ...), each with one number for each epoch that has it.
     pub metrics: Vec<(String, Vec<f64>)>,
-    /// Whether an observer stopped the training before its last epoch.
+    /// Whether a callback interrupted the training before its last epoch ([`Control::Stop`](super::Control::Stop)).
     pub stopped: bool,
+    /// The callback that took the training for done before its last epoch ([`Control::Finish`](super::Control::Finish)).
+    pub ended_by: Option<String>,
+    /// What callbacks did and found.
+    pub notes: Vec<Note>,
     /// What early stopping did, where it was asked for.
     pub early_stopping: Option<EarlyStopped>,
 }

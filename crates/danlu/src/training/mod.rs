@@ -2,18 +2,17 @@
 
 mod adapt;
 mod arrangement;
+mod averages;
 mod benchmark;
 mod compile;
 mod custom;
 mod data;
-mod early_stopping;
 mod evaluate;
 mod feed;
 mod fit;
 mod history;
 mod lbfgs;
 mod objective;
-mod observer;
 mod on_batch;
 mod options;
 mod plans;
@@ -23,24 +22,28 @@ mod program;
 mod progress;
 mod replay;
 mod running;
+mod state;
 mod step;
 
+pub use crate::callbacks::{
+    Callback, Control, EarlyStopped, EarlyStopping, EpochLogs, Logs, MonitorMode, Note, Phase,
+    StepLogs, TrainingStart,
+};
 pub use benchmark::Benchmark;
 pub(crate) use compile::Compiled;
 pub use custom::{CustomStep, StepBuilder, StepInput};
 pub use data::{Data, IntoData};
-pub use early_stopping::{EarlyStopped, EarlyStopping, MonitorMode};
 pub(crate) use feed::Feed;
 pub use history::{History, Results};
 pub use objective::Objective;
 pub(crate) use objective::OutputObjective;
-pub use observer::{Control, EpochLogs, Logs, Observer, Phase, StepLogs, TrainingStart};
 pub use options::{EvaluateOptions, FitOptions, PredictOptions};
 pub(crate) use plans::PlanCache;
 pub(crate) use profile::place_of;
 pub use profile::{LayerTime, OperationTime, Stage, TrainingProfile};
 pub(crate) use program::{Mode, OPTIMIZER, StepGraph, parameters};
 pub use progress::Progress;
+pub use state::TrainingState;
 pub(crate) use step::Stepper;
 
 #[cfg(test)]

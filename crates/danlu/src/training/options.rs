@@ -1,6 +1,9 @@
 //! Options of fit, evaluate and predict, with Keras' defaults.
 
-use super::{Data, EarlyStopping, IntoData, Observer};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::{Callback, Data, EarlyStopping, IntoData, TrainingState};
 use crate::{Error, Result};
 
 /// Options of [`Model::fit`](crate::Model::fit).
@@ -20,7 +23,9 @@ pub struct FitOptions<'a> {
     pub(super) class_weight: Option<Vec<f32>>,
     pub(super) early_stopping: Option<EarlyStopping>,
     pub(super) verbose: bool,
-    pub(super) observer: Option<&'a mut dyn Observer>,
+    pub(super) callbacks: Vec<Box<dyn Callback + 'a>>,
+    pub(super) folder: Option<PathBuf>,
+    pub(super) resume: Option<Arc<TrainingState>>,
 }
 
 impl<'a> FitOptions<'a> {
@@ -41,7 +46,9 @@ impl<'a> FitOptions<'a> {
             class_weight: None,
             early_stopping: None,
             verbose: true,
-            observer: None,
+            callbacks: Vec::new(),
+            folder: None,
+            resume: None,
         }
     }
 
@@ -119,21 +126,44 @@ impl<'a> FitOptions<'a> {
         self
     }
 
-    /// Stops training when a metric no longer improves. Default: never.
+    /// Stops training when a metric no longer improves: as a [`callback`](Self::callback) before all others. Default: never.
     pub fn early_stopping(mut self, early_stopping: EarlyStopping) -> Self {
         self.early_stopping = Some(early_stopping);
         self
     }
 
-    /// Whether progress is written to stderr where no observer is given. Default `true`.
+    /// Whether progress is written to stderr. Default `true`.
     pub fn verbose(mut self, verbose: bool) -> Self {
         self.verbose = verbose;
         self
     }
 
-    /// Who watches, instead of the progress on stderr.
-    pub fn observer(mut self, observer: &'a mut dyn Observer) -> Self {
-        self.observer = Some(observer);
+    /// One more callback, called after those that were given before. A `&mut` to one will do.
+    pub fn callback(mut self, callback: impl Callback + 'a) -> Self {
+        self.callbacks.push(Box::new(callback));
+        self
+    }
+
+    /// More callbacks, called in this order after those that were given before.
+    pub fn callbacks(
+        mut self,
+        callbacks: impl IntoIterator<Item = Box<dyn Callback + 'a>>,
+    ) -> Self {
+        self.callbacks.extend(callbacks);
+        self
+    }
+
+    /// The folder that relative paths of callbacks are relative to. Default: the process's.
+    pub fn folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.folder = Some(folder.into());
+        self
+    }
+
+    /// Goes on from a state of a training that was cut, as if it had not been: give the same data and the same options; only
+    /// `epochs` may be others, which is as if they had been planned so from the start. It goes before `initial_epoch`. A source of
+    /// batches that nobody has read from is brought to its place by [`BatchSource::seek`](danlu_data::BatchSource::seek).
+    pub fn resume(mut self, state: impl Into<Arc<TrainingState>>) -> Self {
+        self.resume = Some(state.into());
         self
     }
 
@@ -178,7 +208,7 @@ macro_rules! pass_options {
         pub struct $name<'a> {
             pub(super) batch_size: usize,
             pub(super) steps: Option<usize>,
-            pub(super) observer: Option<&'a mut dyn Observer>,
+            pub(super) callbacks: Vec<Box<dyn Callback + 'a>>,
         }
 
         impl<'a> $name<'a> {
@@ -187,7 +217,7 @@ macro_rules! pass_options {
                 $name {
                     batch_size: 32,
                     steps: None,
-                    observer: None,
+                    callbacks: Vec::new(),
                 }
             }
 
@@ -203,9 +233,9 @@ macro_rules! pass_options {
                 self
             }
 
-            /// Who watches.
-            pub fn observer(mut self, observer: &'a mut dyn Observer) -> Self {
-                self.observer = Some(observer);
+            /// One more callback, called after those that were given before. A `&mut` to one will do.
+            pub fn callback(mut self, callback: impl Callback + 'a) -> Self {
+                self.callbacks.push(Box::new(callback));
                 self
             }
 

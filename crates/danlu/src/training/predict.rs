@@ -2,17 +2,17 @@
 
 use danlu_graph::Tensor;
 
+use crate::callbacks::{CallbackList, Pass};
 use crate::{Error, Model, Result};
 
 use super::feed::Feed;
-use super::observer::Silent;
 use super::program::Mode;
 use super::step::Stepper;
-use super::{Control, IntoData, Logs, Phase, PredictOptions, StepLogs};
+use super::{Control, IntoData, Phase, PredictOptions};
 
 impl Model {
     /// The model's outputs: f32 `(examples, ...)`. Targets in the data are not looked at. An example's output does not
-    /// depend on the batch that it stands in. An observer that stops gets the outputs so far.
+    /// depend on the batch that it stands in. A callback that stops it gets the outputs so far.
     ///
     /// # Errors
     /// The data does not fit the model; the model has several outputs, which
@@ -49,15 +49,20 @@ impl Model {
         let arrangement = feed.arrangement(self, Mode::Predict, "predict")?;
         let name = feed.specification().name.clone();
         let mut stepper = Stepper::new(self, signature, arrangement, &name, 0)?;
-        let mut silent = Silent;
-        let observer = options.observer.unwrap_or(&mut silent);
+        let mut callbacks = CallbackList::new(options.callbacks);
+        callbacks.test_begin(Phase::Prediction, self)?;
         let outputs = self.output_shapes().unwrap_or_default();
         let known = feed.examples().unwrap_or(0);
         let room =
             |output: &Vec<usize>| Vec::with_capacity(known * output.iter().product::<usize>());
         let mut values: Vec<Vec<f32>> = outputs.iter().map(room).collect();
         feed.begin(0)?;
-        let steps = options.steps.or(feed.steps());
+        let pass = Pass {
+            phase: Phase::Prediction,
+            epoch: 0,
+            steps: options.steps.or(feed.steps()),
+            iteration: self.iteration()?,
+        };
         let (mut step, mut examples) = (0, 0);
         while options.steps != Some(step) {
             let Some(place) = feed.next()? else {
@@ -74,21 +79,11 @@ impl Model {
             }
             step += 1;
             examples += count;
-            let control = observer.on_batch_end(&StepLogs {
-                phase: Phase::Prediction,
-                epoch: 0,
-                step,
-                steps,
-                examples: count,
-                logs: Logs {
-                    names: &[],
-                    values: &[],
-                },
-            });
-            if control == Control::Stop {
+            if callbacks.batch_end(pass, step, count, self)? != Control::Continue {
                 break;
             }
         }
+        callbacks.test_end(Phase::Prediction, self)?;
         let tensor = |(example, values): (Vec<usize>, Vec<f32>)| {
             let mut shape = vec![examples];
             shape.extend(example);

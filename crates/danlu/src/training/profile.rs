@@ -116,7 +116,7 @@ pub struct TrainingProfile {
     pub steps: u64,
     /// Number of examples in them.
     pub examples: u64,
-    /// Time in the plans: operations, copying. What `fit` does between them (gathering batches, running means, observers) is
+    /// Time in the plans: operations, copying. What `fit` does between them (gathering batches, running means, callbacks) is
     /// not in it.
     pub seconds: f64,
     /// Time in the plans outside operations: copying results out of the arena.

@@ -4,6 +4,7 @@ use danlu_graph::operations::Operation;
 use danlu_graph::{DType, Dim, Graph, Program, Shape, Value, gradients};
 
 use super::objective::OutputObjective;
+use crate::callbacks::GRADIENT_NORM;
 use crate::layers::{Effects, RandomInputs};
 use crate::optimizers::{self, ITERATION, Trained};
 use crate::{Error, Model, Result};
@@ -42,6 +43,8 @@ pub(crate) struct Signature {
     pub targets: Vec<Option<TargetType>>,
     /// For each output, which array of sample weights is its, where one is.
     pub weights: Vec<Option<usize>>,
+    /// Whether the last output of a training step is the norm of the gradient.
+    pub gradient_norm: bool,
 }
 
 impl Signature {
@@ -51,6 +54,7 @@ impl Signature {
             mode: Mode::Predict,
             targets: Vec::new(),
             weights: Vec::new(),
+            gradient_norm: false,
         }
     }
 
@@ -202,7 +206,13 @@ impl Model {
         outputs.push(("loss".to_owned(), loss.clone()));
         let entries = self.add_entries(&graph, &compared, &losses, &mut outputs)?;
         let updates = match signature.mode {
-            Mode::Train => graph.scope(OPTIMIZER, || self.add_updates(&graph, &loss))?,
+            Mode::Train => {
+                let (updates, norm) = graph.scope(OPTIMIZER, || {
+                    self.add_updates(&graph, &loss, signature.gradient_norm)
+                })?;
+                outputs.extend(norm.map(|norm| (GRADIENT_NORM.to_owned(), norm)));
+                updates
+            }
             Mode::Gradient => {
                 let trained = self.trained();
                 let values = parameters(&graph, &trained)?;
@@ -292,19 +302,35 @@ impl Model {
         Ok(entries)
     }
 
-    fn add_updates(&self, graph: &Graph, loss: &Value) -> Result<Vec<(String, Value)>> {
+    /// The new values of states and, where asked for, the norm of all gradients together.
+    fn add_updates(
+        &self,
+        graph: &Graph,
+        loss: &Value,
+        gradient_norm: bool,
+    ) -> Result<(Vec<(String, Value)>, Option<Value>)> {
         let optimizer = &self.require_compiled("fit")?.optimizer;
         let trained = self.trained();
         let values = parameters(graph, &trained)?;
         let with_respect_to: Vec<&Value> = values.iter().collect();
-        let loss = match optimizer.options().loss_scale_factor {
+        let scale = optimizer.options().loss_scale_factor;
+        let loss = match scale {
             Some(scale) => loss.multiply_scalar(scale)?,
             None => loss.clone(),
         };
         let raw = gradients(&loss, &with_respect_to)?;
         let mut updates = optimizers::updates(&**optimizer, graph, &trained, &values, &raw)?;
         self.constrain(graph, &mut updates)?;
-        Ok(updates)
+        let norm = match (raw.split_first(), scale) {
+            _ if !gradient_norm => None,
+            (None, _) => Some(graph.scalar(0.0, DType::F32)?),
+            (Some((first, others)), None) => Some(optimizers::global_norm(first, others)?),
+            (Some((first, others)), Some(scale)) => {
+                let norm = optimizers::global_norm(first, others)?;
+                Some(norm.multiply_scalar(1.0 / scale)?)
+            }
+        };
+        Ok((updates, norm))
     }
 
     /// Brings new values of parameters to what their constraints allow.
@@ -352,6 +378,7 @@ impl Model {
             mode,
             weights: vec![None; targets.len()],
             targets,
+            gradient_norm: false,
         })
     }
 

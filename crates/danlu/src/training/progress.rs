@@ -1,10 +1,10 @@
-//! The progress that `fit` shows where it is given no observer: lines as Keras writes them, on stderr.
+//! The progress that `fit` shows where it is verbose: lines as Keras writes them, on stderr.
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use super::{Control, EpochLogs, Observer, StepLogs, TrainingStart};
+use super::{Callback, Control, EpochLogs, Note, StepLogs, TrainingStart};
 use crate::{Model, Result};
 
 /// Between two refreshes of a line.
@@ -48,9 +48,14 @@ impl Progress {
     }
 }
 
-impl Observer for Progress {
-    fn on_train_begin(&mut self, start: &TrainingStart) {
+impl Callback for Progress {
+    fn watches_batches(&self) -> bool {
+        true
+    }
+
+    fn on_train_begin(&mut self, start: &TrainingStart<'_>, _: &mut Model) -> Result<()> {
         self.epochs = start.epochs;
+        Ok(())
     }
 
     fn on_warning(&mut self, warning: &str) {
@@ -59,16 +64,26 @@ impl Observer for Progress {
         self.write();
     }
 
-    fn on_epoch_begin(&mut self, epoch: usize) {
+    fn on_note(&mut self, note: &Note) {
+        self.line.clear();
+        if self.terminal {
+            self.line.push_str("\r\x1b[K");
+        }
+        let _ = writeln!(self.line, "{}", note.text);
+        self.write();
+    }
+
+    fn on_epoch_begin(&mut self, epoch: usize, _: &mut Model) -> Result<()> {
         self.started = Instant::now();
         self.shown = self.started;
         self.steps = 0;
         self.line.clear();
         let _ = writeln!(self.line, "Epoch {}/{}", epoch + 1, self.epochs);
         self.write();
+        Ok(())
     }
 
-    fn on_batch_end(&mut self, step: &StepLogs<'_>) -> Control {
+    fn on_batch_end(&mut self, step: &StepLogs<'_>, _: &mut Model) -> Result<Control> {
         if step.phase == super::Phase::Training {
             self.steps = step.step;
         }
@@ -101,7 +116,7 @@ impl Observer for Progress {
             self.line.push_str("\x1b[K");
             self.write();
         }
-        Control::Continue
+        Ok(Control::Continue)
     }
 
     fn on_epoch_end(&mut self, epoch: &EpochLogs<'_>, _: &mut Model) -> Result<Control> {

@@ -5,6 +5,8 @@ use danlu_graph::Tensor;
 use crate::diagnosis::{Diagnosis, Found, data_fault, first_bad, largest, locate};
 use crate::{Model, Result};
 
+use super::fit::Progressed;
+use super::state::check_data;
 use super::{FitOptions, IntoData};
 
 impl Model {
@@ -13,9 +15,10 @@ impl Model {
     /// layer and why. `None` where nothing of the kind happens up to `epochs`. The model is left as it was before that step.
     ///
     /// Since a training is the same, bit for bit, whenever it is run, a training that ended with
-    /// [`Error::NotFinite`](crate::Error::NotFinite) need not be watched: let the model have the state of an earlier epoch's end
-    /// (a checkpoint, or how it began), and `initial_epoch` and `epochs` say which epochs to run. It costs about twice the time
-    /// of these steps, and memory for another copy of the parameters and the optimizer's state.
+    /// [`Error::NotFinite`](crate::Error::NotFinite) need not be watched: let the model be as it began, or
+    /// [go on](FitOptions::resume) from a state that was kept on the way. Callbacks are not called: what they did to the
+    /// model or its learning rate since then is not done again. It costs about twice the time of these steps, and memory for
+    /// another copy of the parameters and the optimizer's state.
     ///
     /// ```
     /// # use danlu::prelude::*;
@@ -38,30 +41,38 @@ impl Model {
     pub fn find_non_finite<'a>(
         &mut self,
         data: impl IntoData<'a>,
-        options: FitOptions<'a>,
+        mut options: FitOptions<'a>,
     ) -> Result<Option<Diagnosis>> {
         options.check()?;
+        options.callbacks.clear();
+        options.early_stopping = None;
+        options.verbose = false;
         self.require_compiled("find_non_finite")?;
         let mut run = self.prepare_run(data.into_data()?, options)?;
+        if let Some(state) = run.resume.take() {
+            check_data(&run, &state)?;
+            self.stand(&mut run, &state)?;
+        }
         let mut before = self.snapshot()?;
         let broken: Vec<bool> = before.iter().map(is_bad).collect();
-        for epoch in run.initial_epoch..run.epochs {
-            run.training.begin(epoch as u64)?;
-            let (mut step, mut examples) = (0, 0);
-            while run.steps != Some(step) {
-                let Some(place) = run.training.next()? else {
-                    break;
-                };
+        while run.progress.epoch < run.epochs {
+            let epoch = run.progress.epoch;
+            if run.progress.step == 0 {
+                run.training.begin(epoch as u64)?;
+            }
+            while let Some(place) = run.next_batch()? {
+                let examples = run.progress.examples;
                 let (batch, weights) = (run.training.batch(place), run.training.weights(place));
                 let indices = run.training.indices();
-                step += 1;
+                let step = run.progress.step + 1;
                 let plan = run.stepper.run(self, batch, weights, examples, indices)?;
                 let loss = self.plans.get(plan).outputs[0].get_f64(0);
                 let after = self.snapshot()?;
                 let mut states = after.iter().zip(&broken);
                 if loss.is_finite() && !states.any(|(one, broken)| is_bad(one) && !broken) {
                     before = after;
-                    examples += batch.len();
+                    run.progress.step = step;
+                    run.progress.examples += batch.len();
                     continue;
                 }
                 drop(after);
@@ -86,6 +97,10 @@ impl Model {
             if run.steps.is_some() {
                 run.training.pause();
             }
+            run.progress = Progressed {
+                epoch: epoch + 1,
+                ..Progressed::default()
+            };
         }
         Ok(None)
     }

@@ -14,6 +14,17 @@ pub(crate) struct Running {
     examples: f64,
     metrics: Vec<Sums>,
     values: Vec<f64>,
+    /// The sum of the norms of the gradients of steps, and their number, where steps give any.
+    gradient_norms: (f64, f64),
+}
+
+/// What [`Running`] holds in the middle of a pass.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct RunningState {
+    /// The sum of losses, the examples, the sum of the gradients' norms, their number, then the values.
+    pub values: Vec<f64>,
+    /// Of each metric the sums, and where each of its totals ends.
+    pub metrics: Vec<(Vec<f64>, Vec<usize>)>,
 }
 
 /// The sums of a metric's totals, one after the other; each ends where `ends` says.
@@ -56,6 +67,7 @@ impl Running {
             sums.numbers.fill(0.0);
         }
         self.values.fill(0.0);
+        self.gradient_norms = (0.0, 0.0);
     }
 
     /// Adds the loss of a batch, weighted by its examples.
@@ -119,6 +131,55 @@ impl Running {
         for (place, value) in self.values[first..end].iter_mut().enumerate() {
             *value = metric.result_at(totals, place);
         }
+    }
+
+    /// Adds the norm of the gradient of a step.
+    pub fn add_gradient_norm(&mut self, norm: f64) {
+        self.gradient_norms.0 += norm;
+        self.gradient_norms.1 += 1.0;
+    }
+
+    /// The mean of the norms of the gradients of steps, where there were any.
+    pub fn gradient_norm(&self) -> Option<f64> {
+        let (sum, steps) = self.gradient_norms;
+        (steps > 0.0).then(|| sum / steps)
+    }
+
+    /// What a pass that is cut here needs to go on.
+    pub fn state(&self) -> RunningState {
+        let (norms, steps) = self.gradient_norms;
+        let sums = [self.loss, self.examples, norms, steps].into_iter();
+        let metrics = self.metrics.iter();
+        RunningState {
+            values: sums.chain(self.values.iter().copied()).collect(),
+            metrics: metrics
+                .map(|sums| (sums.numbers.clone(), sums.ends.clone()))
+                .collect(),
+        }
+    }
+
+    /// Goes on from there; `false` where it is the state of other metrics, and then nothing changes.
+    pub fn restore(&mut self, state: &RunningState) -> bool {
+        let [loss, examples, norms, steps, values @ ..] = state.values.as_slice() else {
+            return false;
+        };
+        let whole = |(numbers, ends): &(Vec<f64>, Vec<usize>)| {
+            ends.is_sorted() && ends.last().is_none_or(|&end| end == numbers.len())
+        };
+        if values.len() != self.values.len()
+            || state.metrics.len() != self.metrics.len()
+            || !state.metrics.iter().all(whole)
+        {
+            return false;
+        }
+        (self.loss, self.examples) = (*loss, *examples);
+        self.gradient_norms = (*norms, *steps);
+        self.values.copy_from_slice(values);
+        for (sums, (numbers, ends)) in self.metrics.iter_mut().zip(&state.metrics) {
+            sums.numbers.clone_from(numbers);
+            sums.ends.clone_from(ends);
+        }
+        true
     }
 
     pub fn logs(&self) -> Logs<'_> {

@@ -150,6 +150,11 @@ impl Stepper {
         let plan = model.plans.get(place);
         let loss = plan.outputs[0].get_f64(0);
         compiled.running.add_loss(loss, plan.batch as f64);
+        if self.signature.gradient_norm
+            && let Some(norm) = plan.outputs.last()
+        {
+            compiled.running.add_gradient_norm(norm.get_f64(0));
+        }
         let Compiled {
             entries,
             objectives,

@@ -127,7 +127,7 @@ pub fn train(
         .validation_split(split)
         .batch_size(batch)
         .verbose(false)
-        .observer(&mut diagnose);
+        .callback(&mut diagnose);
     let history = model.fit((&examples.x, &examples.y), options);
     Outcome {
         found: diagnose.found().to_vec(),

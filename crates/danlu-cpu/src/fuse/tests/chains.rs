@@ -14,14 +14,16 @@ const CHAINS: [(&str, Build); 8] = [
         let difference = b.subtract(a)?;
         let product = difference.multiply(s)?;
         let sum = a.add(&product)?;
-        Ok(vec![difference, product, sum])
+        let flushed = sum.flush_tiny()?;
+        Ok(vec![difference, product, sum, flushed])
     }),
     ("approach of a square", |[a, b, _], [s, _]| {
         let square = b.square()?;
         let difference = square.subtract(a)?;
         let product = s.multiply(&difference)?;
         let sum = a.add(&product)?;
-        Ok(vec![square, difference, product, sum])
+        let flushed = sum.flush_tiny()?;
+        Ok(vec![square, difference, product, sum, flushed])
     }),
     ("scaled step", |[a, b, c], [s, t]| {
         let product = b.multiply(s)?;
@@ -52,7 +54,8 @@ const CHAINS: [(&str, Build); 8] = [
         let difference = a.subtract(b)?;
         let product = difference.multiply(s)?;
         let sum = a.add(&product)?;
-        Ok(vec![difference, product, sum])
+        let flushed = sum.flush_tiny()?;
+        Ok(vec![difference, product, sum, flushed])
     }),
     ("where positive, else -0", |[a, b, _], _| {
         let zero = a.graph().scalar(-0.0, DType::F32)?;
@@ -263,10 +266,11 @@ fn adam(length: usize, product: bool, seen: bool) -> Program {
         g
     };
     let change = g.subtract(&m).unwrap().multiply_scalar(0.1).unwrap();
-    let m_next = m.add(&change).unwrap();
+    let m_next = m.add(&change).unwrap().flush_tiny().unwrap();
     let square = g.square().unwrap();
     let far = square.subtract(&v).unwrap();
     let v_next = v.add(&far.multiply(&rate).unwrap()).unwrap();
+    let v_next = v_next.flush_tiny().unwrap();
     let length = v_next.sqrt().unwrap().add_scalar(1e-7).unwrap();
     let scaled = m_next.multiply(&alpha).unwrap();
     let step = scaled.divide(&length).unwrap();

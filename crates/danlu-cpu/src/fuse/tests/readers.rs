@@ -14,7 +14,7 @@ fn lion(length: usize) -> Program {
         kept.add(&g.multiply_scalar(1.0 - share).unwrap()).unwrap()
     };
     let step = mix(0.9).sign().unwrap().multiply_scalar(0.01).unwrap();
-    let (w_next, m_next) = (w.subtract(&step).unwrap(), mix(0.99));
+    let (w_next, m_next) = (w.subtract(&step).unwrap(), mix(0.99).flush_tiny().unwrap());
     Program::new(&graph, &[], &[], &[("w", &w_next), ("m", &m_next)]).unwrap()
 }
 

@@ -61,7 +61,7 @@ pub(super) fn tallest_tile(lanes: usize, vectors: usize) -> usize {
         (1, _) => 4,
         (8, 1) => 8,
         (8, _) => 6,
-        (_, 1) => 8,
+        (_, 1) => 12,
         (_, 2) => 10,
         (_, 3) => 8,
         _ => 6,
@@ -155,7 +155,7 @@ unsafe fn by_width<S: Simd, const MASKED: bool>(simd: S, block: Block, vectors: 
         }
     } else {
         match vectors {
-            1 => by_height!(simd, block, 1, MASKED, false, 8, 4, 2, 1),
+            1 => by_height!(simd, block, 1, MASKED, false, 12, 8, 4, 2, 1),
             2 => by_height!(simd, block, 2, MASKED, false, 10, 8, 6, 4, 2, 1),
             3 => by_height!(simd, block, 3, MASKED, false, 8, 6, 4, 2, 1),
             4 => by_height!(simd, block, 4, MASKED, false, 6, 5, 4, 2, 1),

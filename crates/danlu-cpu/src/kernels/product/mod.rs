@@ -21,7 +21,7 @@ mod zeros;
 
 pub use convolution::{
     Convolution2dShape, ConvolutionForwardPlan, ConvolutionInputGradientPlan,
-    ConvolutionWeightGradientPlan, ShapeError,
+    ConvolutionWeightGradientPlan, ShapeError, Use,
 };
 pub use matmul::MatmulPlan;
 pub use matmul_shape::{BatchAxis, MatmulShape};

@@ -2,7 +2,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use crate::kernels::lanes::{Lanes, for_each_vector, load, store};
+use crate::kernels::lanes::{Lanes, flush_tiny, for_each_vector, load, store};
 use crate::simd::Isa;
 
 /// Where the operands and results of [`adam`] lie.
@@ -30,8 +30,8 @@ pub struct AdamStep {
     pub new_velocity: *mut f32,
 }
 
-/// `m' = m + (g - m) * rate_1`, `v' = v + (g^2 - v) * rate_2`, `w' = w - m' * alpha / (sqrt(v') + epsilon)`, each function rounded as
-/// on its own.
+/// `m' = m + (g - m) * rate_1`, `v' = v + (g^2 - v) * rate_2`, both flushed, `w' = w - m' * alpha / (sqrt(v') + epsilon)`, each function
+/// rounded as on its own.
 ///
 /// # Safety
 /// Vectors are readable, or writable, for `length` elements, scalars for one; a result may lie on the operand of its name, and
@@ -68,10 +68,10 @@ impl WithSimd for Run {
                     let velocity = load(simd, at(step.velocity), lanes);
                     let value = load(simd, at(step.value), lanes);
                     let change = simd.mul_f32s(simd.sub_f32s(gradient, momentum), rate_1);
-                    let momentum = simd.add_f32s(momentum, change);
+                    let momentum = flush_tiny(simd, simd.add_f32s(momentum, change));
                     let square = simd.mul_f32s(gradient, gradient);
                     let change = simd.mul_f32s(simd.sub_f32s(square, velocity), rate_2);
-                    let velocity = simd.add_f32s(velocity, change);
+                    let velocity = flush_tiny(simd, simd.add_f32s(velocity, change));
                     let divisor = simd.add_f32s(simd.sqrt_f32s(velocity), epsilon);
                     let change = simd.div_f32s(simd.mul_f32s(momentum, alpha), divisor);
                     let value = simd.sub_f32s(value, change);

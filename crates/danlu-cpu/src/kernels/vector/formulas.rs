@@ -92,10 +92,11 @@ macro_rules! formulas {
 }
 
 formulas! {
-    /// `a + (b - a) * s`: a moving average.
-    Approach(f, [a, b], [s]) = f.add(a, f.multiply(f.subtract(b, a), s));
-    /// `a + (b * b - a) * s`: a moving average of squares.
-    ApproachSquare(f, [a, b], [s]) = f.add(a, f.multiply(f.subtract(f.square(b), a), s));
+    /// `a + (b - a) * s`, flushed: a moving average.
+    Approach(f, [a, b], [s]) = f.flush(f.add(a, f.multiply(f.subtract(b, a), s)));
+    /// `a + (b * b - a) * s`, flushed: a moving average of squares.
+    ApproachSquare(f, [a, b], [s]) =
+        f.flush(f.add(a, f.multiply(f.subtract(f.square(b), a), s)));
     /// `a - b * s / (sqrt(c) + t)`: a step along `b` in units of the root of `c`.
     ScaledStep(f, [a, b, c], [s, t]) =
         f.subtract(a, f.divide(f.multiply(b, s), f.add(f.sqrt(c), t)));
@@ -107,12 +108,13 @@ formulas! {
     Ahead(f, [a, b], [s]) = f.add(a, f.multiply(b, s));
     /// `a - (a * s) * t`: weight decay.
     Decay(f, [a], [s, t]) = f.subtract(a, f.multiply(f.multiply(a, s), t));
-    /// `a * s + b * t`.
-    Mix(f, [a, b], [s, t]) = f.add(f.multiply(a, s), f.multiply(b, t));
-    /// `a * s + (b * b) * t`.
-    MixSquare(f, [a, b], [s, t]) = f.add(f.multiply(a, s), f.multiply(f.square(b), t));
-    /// `a * s - b * t`: momentum.
-    Momentum(f, [a, b], [s, t]) = f.subtract(f.multiply(a, s), f.multiply(b, t));
+    /// `a * s + b * t`, flushed: a moving average.
+    Mix(f, [a, b], [s, t]) = f.flush(f.add(f.multiply(a, s), f.multiply(b, t)));
+    /// `a * s + (b * b) * t`, flushed.
+    MixSquare(f, [a, b], [s, t]) =
+        f.flush(f.add(f.multiply(a, s), f.multiply(f.square(b), t)));
+    /// `a * s - b * t`, flushed: momentum.
+    Momentum(f, [a, b], [s, t]) = f.flush(f.subtract(f.multiply(a, s), f.multiply(b, t)));
     /// `a + (b * s - c)`: Nesterov's step.
     NesterovStep(f, [a, b, c], [s]) = f.add(a, f.subtract(f.multiply(b, s), c));
     /// `a + b * b`.
@@ -129,8 +131,8 @@ formulas! {
     /// `a - sign(b * s + c * t) * u`.
     SignStep(f, [a, b, c], [s, t, u]) =
         f.subtract(a, f.multiply(f.sign(f.add(f.multiply(b, s), f.multiply(c, t))), u));
-    /// `max(a * s, |b|)`.
-    DecayedMaximum(f, [a, b], [s]) = f.maximum(f.multiply(a, s), f.abs(b));
+    /// `max(a * s, |b|)`, flushed.
+    DecayedMaximum(f, [a, b], [s]) = f.flush(f.maximum(f.multiply(a, s), f.abs(b)));
     /// `a - b * s / ((c + t) * u)`.
     BoundedStep(f, [a, b, c], [s, t, u]) =
         f.subtract(a, f.divide(f.multiply(b, s), f.multiply(f.add(c, t), u)));
@@ -213,6 +215,7 @@ functions! {
     abs(Abs, x) = |simd| simd.abs_f32s(x);
     sqrt(Sqrt, x) = |simd| simd.sqrt_f32s(x);
     square(Square, x) = |simd| simd.mul_f32s(x, x);
+    flush(FlushTiny, x) = |simd| lanes::flush_tiny(simd, x);
     sign(Sign, x) = |simd| lanes::sign(simd, x);
     relu(Relu, x) = |simd| lanes::relu(simd, x);
 }

@@ -1,5 +1,5 @@
 use danlu_graph::DType;
-use danlu_graph::operations::{BinaryKind, CompareKind, UnaryKind};
+use danlu_graph::operations::{BinaryKind, CompareKind, TINY, UnaryKind};
 
 use super::*;
 
@@ -31,6 +31,8 @@ fn exact(kind: UnaryKind, x: f64) -> f64 {
         UnaryKind::Floor => x.floor(),
         UnaryKind::Ceil => x.ceil(),
         UnaryKind::Round => x.round_ties_even(),
+        UnaryKind::FlushTiny if x.abs() < f64::from(TINY) => 0.0,
+        UnaryKind::FlushTiny => x,
         UnaryKind::Not => f64::from(u8::from(x == 0.0)),
         UnaryKind::IsFinite => f64::from(u8::from(x.is_finite())),
     }
@@ -49,6 +51,8 @@ fn samples(length: usize) -> Vec<f32> {
         8_388_607.5,
         -3.0e9,
         1e-42,
+        -7e-31,
+        9e-31,
     ];
     let mut values = special.to_vec();
     values.extend(numbers(3, length).iter().map(|x| 20.0 * x));

@@ -134,6 +134,10 @@ pub(super) fn each_unary<S: Simd>(simd: S, kind: UnaryKind, body: impl UnaryLoop
             #[inline(always)]
             |x| lanes::relu(simd, x),
         ),
+        UnaryKind::FlushTiny => body.each(
+            #[inline(always)]
+            |x| lanes::flush_tiny(simd, x),
+        ),
         UnaryKind::Sin => body.each(
             #[inline(always)]
             |x| math::sin(simd, x),

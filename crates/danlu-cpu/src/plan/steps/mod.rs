@@ -15,9 +15,9 @@ use danlu_graph::{Bindings, Operation, Result};
 
 use super::concrete::{Concrete, Pooling};
 use super::context::{Location, Step};
-use crate::fuse::groups::Pooled;
 use crate::fuse::tape::Tape;
 use crate::kernels::pooling::Pool2d;
+use crate::kernels::product::Use;
 use crate::simd::Isa;
 
 /// Where a kernel finds its operands.
@@ -134,14 +134,14 @@ impl Kernel {
     }
 }
 
-/// Chooses the kernel of a node that is not elementwise.
+/// Chooses the kernel of a node that is not elementwise, for what is known of its use.
 pub(super) fn kernel(
     nodes: &[Concrete],
     node: &Concrete,
     bindings: &Bindings,
     isa: Isa,
     threads: usize,
-    pooled: Option<Pooled>,
+    usage: Use,
 ) -> Result<Kernel> {
     if node.count() == 0 {
         return Ok(Kernel::none());
@@ -150,8 +150,7 @@ pub(super) fn kernel(
     let found = match &node.operation {
         Operation::MatMul(product) => product::matmul(product, &inputs, node, isa, threads)?,
         Operation::Convolution2d(convolution) => {
-            let followed = pooled.map(|pooled| pooled.pool);
-            product::forward(&convolution.options, &inputs, node, isa, threads, followed)?
+            product::forward(&convolution.options, &inputs, node, isa, threads, usage)?
         }
         Operation::Convolution2dInputGradient(gradient) => {
             product::input_gradient(&gradient.options, &inputs, node, isa, threads)?

@@ -108,6 +108,26 @@ fn gather(part: Move) -> Kernel {
     })
 }
 
+/// Fills `count` elements with one.
+///
+/// # Safety
+/// They can be written.
+unsafe fn fill(element: &[u8], count: usize, place: *mut u8) {
+    if let Some((&first, rest)) = element.split_first()
+        && rest.iter().all(|&byte| byte == first)
+    {
+        // SAFETY: the caller's promise.
+        return unsafe { place.write_bytes(first, count * element.len()) };
+    }
+    for index in 0..count {
+        // SAFETY: as above.
+        unsafe {
+            let place = place.add(index * element.len());
+            std::ptr::copy_nonoverlapping(element.as_ptr(), place, element.len());
+        }
+    }
+}
+
 /// The inputs are strided parts of the result, which is first filled.
 struct Scatter {
     parts: Vec<Move>,
@@ -120,13 +140,18 @@ impl Step for Scatter {
     unsafe fn run(&self, context: &Context<'_>) -> Result<()> {
         let output = context.pointer(self.output);
         if let Some((element, count)) = &self.fill {
-            for index in 0..*count {
-                // SAFETY: the output has `count` elements.
-                unsafe {
-                    let place = output.add(index * element.len());
-                    std::ptr::copy_nonoverlapping(element.as_ptr(), place, element.len());
-                }
-            }
+            let output = Shared(output);
+            let chunk = if *count < WORTH_SHARING {
+                *count
+            } else {
+                CHUNK
+            };
+            context.pool.run(count.div_ceil(chunk.max(1)), &|task| {
+                let range = task * chunk..((task + 1) * chunk).min(*count);
+                let place = output.get().wrapping_add(range.start * element.len());
+                // SAFETY: the output has `count` elements, and each task its own.
+                unsafe { fill(element, range.len(), place) };
+            });
         }
         for (part, &source) in self.parts.iter().zip(&self.sources) {
             // SAFETY: the part lies inside the output, and the source has its size.

@@ -12,7 +12,7 @@ use crate::kernels::pooling::Pool2d;
 use crate::kernels::product::{
     BatchAxis, Convolution2dShape, ConvolutionForwardPlan, ConvolutionInputGradientPlan,
     ConvolutionWeightGradientPlan, Epilogue, ImageOperand, MatmulPlan, MatmulShape, PoolInto, Room,
-    ShapeError, Target, Tile,
+    ShapeError, Target, Tile, Use,
 };
 use crate::plan::concrete::{Concrete, Pooling};
 use crate::plan::context::{Context, Location, Shared, Step};
@@ -437,17 +437,17 @@ fn spread(node: &Concrete) -> Option<Pool2d> {
     }
 }
 
-/// The plan of a convolution in f32, which a max-pooling may follow.
+/// The plan of a convolution in f32.
 pub(super) fn forward(
     options: &ConvolutionOptions,
     inputs: &[&Concrete],
     node: &Concrete,
     isa: Isa,
     threads: usize,
-    followed: Option<Pool2d>,
+    usage: Use,
 ) -> Result<Option<Kernel>> {
     let shape = convolution(options, &inputs[0].shape, &inputs[1].shape);
-    let plan = ConvolutionForwardPlan::followed_by(isa, shape, threads, followed);
+    let plan = ConvolutionForwardPlan::used_as(isa, shape, threads, usage);
     kernel(plan, node, shape.filters, threads)
 }
 

@@ -3,7 +3,7 @@
 use super::super::{ClassAggregation, F1Score, Metric, Precision, R2Score, Recall};
 use super::classifier;
 use crate::prelude::*;
-use crate::training::{Control, EpochLogs, Observer, StepLogs};
+use crate::training::{Control, EpochLogs, StepLogs};
 
 fn metrics() -> Vec<Metric> {
     vec![
@@ -119,7 +119,7 @@ fn one_of_the_numbers_can_be_watched() {
     let error = model.fit((&x, &y), watch("val_f1_score")).unwrap_err();
     assert!(error.to_string().contains("`val_f1_score[0]`"), "{error}");
     let mut seen = Seen::default();
-    let options = watch("val_f1_score[1]").observer(&mut seen);
+    let options = watch("val_f1_score[1]").callback(&mut seen);
     let history = model.fit((&x, &y), options).unwrap();
     // More is better, as of the whole metric: what does not grow stops it.
     let best = history.early_stopping.unwrap();
@@ -139,10 +139,13 @@ struct Seen {
     names: Vec<String>,
 }
 
-impl Observer for Seen {
-    fn on_batch_end(&mut self, step: &StepLogs<'_>) -> Control {
+impl Callback for Seen {
+    fn watches_batches(&self) -> bool {
+        true
+    }
+    fn on_batch_end(&mut self, step: &StepLogs<'_>, _: &mut Model) -> crate::Result<Control> {
         self.names = step.logs.names.to_vec();
-        Control::Continue
+        Ok(Control::Continue)
     }
     fn on_epoch_end(&mut self, epoch: &EpochLogs<'_>, _: &mut Model) -> crate::Result<Control> {
         assert_eq!(epoch.logs.values.len(), 2 * NAMES.len());

@@ -17,12 +17,12 @@ const SMALL: f64 = 6.3;
 
 /// Boxes are light with dark words, lines of a grey between: readable on any background.
 const STYLE: &str = "\
-.box{stroke-width:1.2}.thick{stroke-width:3.5}\
-.input{fill:#dcebfb;stroke:#3d7ab8}.learned{fill:#fdf1d8;stroke:#b98a2b}.plain{fill:#f2f3f5;stroke:#8a93a0}\
-.merging{fill:#e3f4e4;stroke:#4c9556}.model{fill:#eee6fa;stroke:#7a58b0}\
-text{font-family:system-ui,-apple-system,'Segoe UI','DejaVu Sans',sans-serif;fill:#1c232b}\
-.name{font-size:12.5px;font-weight:600}.type{font-size:12px;fill:#4a5562}.facts{font-size:11px;fill:#4a5562}\
-.end{font-size:11.5px;fill:#7b8794}.line{fill:none;stroke:#7b8794;stroke-width:1.5}.head{fill:#7b8794}";
+.network .box{stroke-width:1.2}.network .thick{stroke-width:3.5}\
+.network .input{fill:#dcebfb;stroke:#3d7ab8}.network .learned{fill:#fdf1d8;stroke:#b98a2b}.network .plain{fill:#f2f3f5;stroke:#8a93a0}\
+.network .merging{fill:#e3f4e4;stroke:#4c9556}.network .model{fill:#eee6fa;stroke:#7a58b0}\
+.network text{font-family:system-ui,-apple-system,'Segoe UI','DejaVu Sans',sans-serif;fill:#1c232b}\
+.network .name{font-size:12.5px;font-weight:600}.network .type{font-size:12px;fill:#4a5562}.network .facts{font-size:11px;fill:#4a5562}\
+.network .end{font-size:11.5px;fill:#7b8794}.network .line{fill:none;stroke:#7b8794;stroke-width:1.5}.network .head{fill:#7b8794}";
 
 /// The width of a box.
 pub(super) fn width(card: &Card) -> f64 {
@@ -77,7 +77,7 @@ pub(super) fn document(name: &str, diagram: &Diagram, widths: &[f64], placed: &P
     let width = (shift + right + EDGE).ceil();
     let height = top(placed.rows) + 6.0;
     let mut text = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\">\n\
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\" class=\"network\">\n\
          <title>{}</title>\n<style>{STYLE}</style>\n\
          <defs><marker id=\"head\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\">\
          <path class=\"head\" d=\"M0 0L8 4L0 8z\"/></marker></defs>\n",
@@ -186,8 +186,13 @@ impl Ports {
                 .copied()
                 .unwrap_or(placed.boxes[from].1)
         };
-        let spread = |middle: f64, place: usize, count: usize| {
-            middle + (place as f64 - (count as f64 - 1.0) / 2.0) * APART
+        // A line that can be straight is, and the others are beside it; else all are spread around the middle.
+        let spread = |middle: f64, others: &[f64]| -> Vec<f64> {
+            let straight = others.iter().position(|other| (other - middle).abs() < 0.5);
+            let first = straight.map_or((others.len() as f64 - 1.0) / 2.0, |place| place as f64);
+            (0..others.len())
+                .map(|place| middle + (place as f64 - first) * APART)
+                .collect()
         };
         for (call, &(_, middle)) in placed.boxes.iter().enumerate() {
             let edges = || 0..diagram.edges.len();
@@ -195,25 +200,25 @@ impl Ports {
                 .filter(|&edge| diagram.edges[edge].1 == call)
                 .collect();
             arriving.sort_by(|&a, &b| last(a).total_cmp(&last(b)));
-            for (place, &edge) in arriving.iter().enumerate() {
-                ports.of_edge[edge].1 = spread(middle, place, arriving.len());
+            let others: Vec<f64> = arriving.iter().map(|&edge| last(edge)).collect();
+            for (&edge, x) in arriving.iter().zip(spread(middle, &others)) {
+                ports.of_edge[edge].1 = x;
             }
             let mut leaving: Vec<usize> = edges()
                 .filter(|&edge| diagram.edges[edge].0 == call)
                 .collect();
             leaving.sort_by(|&a, &b| next(a).total_cmp(&next(b)));
             let output = diagram.outputs.iter().any(|(own, _)| *own == call);
-            for (place, &edge) in leaving.iter().enumerate() {
-                // One line to several readers leaves at one place; beside an output it makes room.
-                ports.of_edge[edge].0 = match leaving.len() {
-                    1 => middle,
-                    count => spread(middle, place, count),
-                };
+            let others: Vec<f64> = leaving.iter().map(|&edge| next(edge)).collect();
+            for (&edge, x) in leaving.iter().zip(spread(middle, &others)) {
+                // One line alone leaves in the middle, wherever it goes.
+                ports.of_edge[edge].0 = if leaving.len() == 1 { middle } else { x };
             }
             if output {
-                let count = leaving.len();
-                let beside = middle + (count as f64 / 2.0 + 0.5) * APART + 24.0;
-                ports.of_output[call] = Some(if count == 0 { middle } else { beside });
+                // Beside the lines that leave.
+                let right = leaving.iter().map(|&edge| ports.of_edge[edge].0);
+                let right = right.fold(middle, f64::max) + APART + 24.0;
+                ports.of_output[call] = Some(if leaving.is_empty() { middle } else { right });
             }
         }
         ports

@@ -1,10 +1,12 @@
 //! Where boxes stand and lines pass.
 
+mod middles;
+
 /// Between two boxes of a row, and between a line and what stands beside it, in pixels.
 const GAP: f64 = 28.0;
 /// The width that a line takes in a row that it passes.
 const LINE: f64 = 4.0;
-/// Sweeps over all rows, down and up, that look for fewer crossings, and for straighter lines.
+/// Sweeps over all rows, down and up, that look for fewer crossings.
 const SWEEPS: usize = 12;
 
 /// Boxes in rows.
@@ -68,7 +70,7 @@ pub(super) fn place(widths: &[f64], edges: &[(usize, usize)]) -> Placed {
         order[item.row].push(place);
     }
     let order = fewest_crossings(&items, order);
-    let mut middles = middles(&items, &order);
+    let mut middles = middles::of(&items, &order);
     let left = (0..items.len()).map(|item| middles[item] - items[item].width / 2.0);
     let left = left.fold(f64::INFINITY, f64::min);
     middles.iter_mut().for_each(|middle| *middle -= left);
@@ -171,72 +173,4 @@ fn fewest_crossings(items: &[Item], mut order: Vec<Vec<usize>>) -> Vec<Vec<usize
         }
     }
     best.1
-}
-
-/// The middle of each item: near its neighbours', in the order of its row, and apart from those beside it.
-fn middles(items: &[Item], order: &[Vec<usize>]) -> Vec<f64> {
-    let mut middles = vec![0.0; items.len()];
-    for row in order {
-        let mut right = 0.0;
-        for &item in row {
-            middles[item] = right + items[item].width / 2.0;
-            right += items[item].width + GAP;
-        }
-    }
-    for sweep in 0..SWEEPS {
-        let rows: Vec<usize> = match sweep % 2 == 0 {
-            true => (0..order.len()).collect(),
-            false => (0..order.len()).rev().collect(),
-        };
-        for row in rows {
-            let wished = |&item: &usize| {
-                let near: Vec<usize> = match (sweep + 1 == SWEEPS, sweep % 2 == 0) {
-                    (true, _) => [&items[item].above[..], &items[item].below[..]].concat(),
-                    (_, true) => items[item].above.clone(),
-                    (_, false) => items[item].below.clone(),
-                };
-                match near.is_empty() {
-                    true => middles[item],
-                    false => near.iter().map(|&one| middles[one]).sum::<f64>() / near.len() as f64,
-                }
-            };
-            let wished: Vec<f64> = order[row].iter().map(wished).collect();
-            for (&item, middle) in order[row].iter().zip(apart(items, &order[row], &wished)) {
-                middles[item] = middle;
-            }
-        }
-    }
-    middles
-}
-
-/// The middles nearest to those that are wished for at which nothing overlaps: the pools of adjacent violators, with lines
-/// weighing more than boxes, so that they stay straight.
-fn apart(items: &[Item], row: &[usize], wished: &[f64]) -> Vec<f64> {
-    let mut offsets = Vec::with_capacity(row.len());
-    let mut offset = 0.0;
-    for (place, &item) in row.iter().enumerate() {
-        if place > 0 {
-            offset += (items[row[place - 1]].width + items[item].width) / 2.0 + GAP;
-        }
-        offsets.push(offset);
-    }
-    // Weight, mean and number of items of each pool.
-    let mut pools: Vec<(f64, f64, usize)> = Vec::new();
-    for (place, &item) in row.iter().enumerate() {
-        let weight = if items[item].is_line { 4.0 } else { 1.0 };
-        let mut pool = (weight, wished[place] - offsets[place], 1);
-        while let Some(before) = pools.pop_if(|before| before.1 > pool.1) {
-            let weight = before.0 + pool.0;
-            let mean = (before.0 * before.1 + pool.0 * pool.1) / weight;
-            pool = (weight, mean, before.2 + pool.2);
-        }
-        pools.push(pool);
-    }
-    let means = pools
-        .iter()
-        .flat_map(|&(_, mean, count)| std::iter::repeat_n(mean, count));
-    means
-        .zip(offsets)
-        .map(|(mean, offset)| mean + offset)
-        .collect()
 }

@@ -77,6 +77,39 @@ fn a_chain_is_straight() {
 }
 
 #[test]
+fn residual_blocks_stand_in_one_column() {
+    // Blocks of boxes of many widths, each passed by a line.
+    let mut edges = Vec::new();
+    let mut widths = vec![120.0];
+    for block in 0..12 {
+        let start = widths.len() - 1;
+        for layer in 0..4 {
+            edges.push((widths.len() - 1, widths.len()));
+            widths.push(130.0 + f64::from(block * 7 + layer * 31 % 90));
+        }
+        edges.push((start, widths.len() - 1));
+    }
+    let placed = place(&widths, &edges);
+    is_readable(&widths, &edges, &placed);
+    let middle = placed.boxes[0].1;
+    let straight = |(_, own): &(usize, f64)| (own - middle).abs() < 1e-9;
+    assert!(placed.boxes.iter().all(straight), "{placed:?}");
+    // Lines pass close to their own block, not to the widest one.
+    for (&(from, to), passes) in edges.iter().zip(&placed.passes) {
+        let widest = widths[from + 1..to].iter().copied().fold(0.0, f64::max);
+        let near = |pass: &f64| (pass - middle).abs() < widest / 2.0 + 40.0;
+        assert!(passes.iter().all(near), "{from} to {to}: {passes:?}");
+    }
+}
+
+#[test]
+fn a_branch_stands_in_the_middle_above_its_ends() {
+    let placed = place(&[100.0, 150.0, 200.0], &[(0, 1), (0, 2)]);
+    let [top, left, right] = [0, 1, 2].map(|place| placed.boxes[place].1);
+    assert!((top - (left + right) / 2.0).abs() < 0.1, "{placed:?}");
+}
+
+#[test]
 fn branches_do_not_cross_without_need() {
     // Two branches that are named the other way round below.
     let edges = [(0, 1), (0, 2), (1, 4), (2, 3), (3, 5), (4, 5)];

@@ -411,3 +411,34 @@ fn lbfgs_finds_least_squares_and_leaves_the_optimizer_alone() {
     assert!(error.unwrap_err().to_string().contains("`max_iter`"));
     assert_eq!(model.weights().unwrap(), before);
 }
+
+#[test]
+fn what_decays_ends_at_zero_and_never_among_subnormal_numbers() {
+    use super::runner::Runner;
+    for object in [
+        json!({ "type": "Adam" }),
+        json!({ "type": "SGD", "momentum": 0.9 }),
+        json!({ "type": "RMSprop", "momentum": 0.9, "centered": true, "rho": 0.9 }),
+        json!({ "type": "Adamax", "beta_2": 0.9 }),
+        json!({ "type": "Lion", "beta_2": 0.9 }),
+        json!({ "type": "Muon", "exclude_embeddings": false }),
+    ] {
+        let optimizer = from_json(&object).unwrap();
+        let start = Tensor::from_f32(&[20, 2], vec![0.5; 40]).unwrap();
+        let executor = crate::cpu_executor(crate::cpu::CpuOptions::default()).unwrap();
+        let mut runner = Runner::new(&*optimizer, &["dense/kernel"], &[start], executor);
+        let gradient = |value: f32| [Tensor::from_f32(&[20, 2], vec![value; 40]).unwrap()];
+        runner.step(&gradient(0.1));
+        let mut smallest = f32::MAX;
+        for _ in 0..1500 {
+            runner.step(&gradient(0.0));
+            for state in runner.state() {
+                let values = state.as_f32().unwrap_or_default().iter();
+                let sizes = values.map(|value| value.abs()).filter(|&size| size > 0.0);
+                smallest = sizes.fold(smallest, f32::min);
+            }
+        }
+        assert!(smallest < 1e-25, "{object}: nothing decayed: {smallest:e}");
+        assert!(smallest > 7e-31, "{object}: {smallest:e}");
+    }
+}

@@ -222,18 +222,21 @@ fn any_iterator_of_batches_can_be_trained_on() {
 }
 
 #[test]
-fn an_observer_sees_every_step_and_can_stop() {
+fn a_callback_sees_every_step_and_can_stop() {
     #[derive(Default)]
     struct Watch {
         steps: Vec<(Phase, usize, Option<usize>, usize)>,
         epochs: usize,
     }
-    impl Observer for Watch {
-        fn on_batch_end(&mut self, step: &StepLogs<'_>) -> Control {
+    impl Callback for Watch {
+        fn watches_batches(&self) -> bool {
+            true
+        }
+        fn on_batch_end(&mut self, step: &StepLogs<'_>, _: &mut Model) -> Result<Control> {
             self.steps
                 .push((step.phase, step.step, step.steps, step.examples));
             assert!(step.logs.get("loss").is_some_and(f64::is_finite));
-            Control::Continue
+            Ok(Control::Continue)
         }
         fn on_epoch_end(&mut self, epoch: &EpochLogs<'_>, model: &mut Model) -> Result<Control> {
             self.epochs += 1;
@@ -249,7 +252,7 @@ fn an_observer_sees_every_step_and_can_stop() {
     let mut watch = Watch::default();
     let mut model = classifier();
     let data = (numbers(&[10, 4], 0), labels(10, 3));
-    let options = quiet().epochs(5).validation_split(0.3).observer(&mut watch);
+    let options = quiet().epochs(5).validation_split(0.3).callback(&mut watch);
     let history = model.fit(data, options).unwrap();
     assert!(history.stopped && history.epochs == [0, 1]);
     let expected = [
@@ -465,7 +468,7 @@ fn early_stopping_leaves_the_best_weights_and_says_what_it_did() {
     /// Notes which epoch was the best and with which weights it ended.
     #[derive(Default)]
     struct Notes(Vec<(Option<bool>, Vec<Tensor>)>);
-    impl Observer for Notes {
+    impl Callback for Notes {
         fn on_epoch_end(&mut self, epoch: &EpochLogs<'_>, model: &mut Model) -> Result<Control> {
             self.0.push((epoch.improved, model.weights()?));
             Ok(Control::Continue)
@@ -483,7 +486,7 @@ fn early_stopping_leaves_the_best_weights_and_says_what_it_did() {
             .batch_size(4)
             .epochs(50)
             .validation_split(0.5);
-        let options = options.early_stopping(watch).observer(&mut notes);
+        let options = options.early_stopping(watch).callback(&mut notes);
         let history = model.fit((&x, &y), options).unwrap();
         (model.weights().unwrap(), history, notes.0)
     };

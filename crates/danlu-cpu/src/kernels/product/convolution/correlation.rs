@@ -1,5 +1,7 @@
 //! Windows over images times weights: what the forward convolution and its input gradient share.
 
+use std::ops::Range;
+
 use super::super::block::{BLayout, Contraction, Zone};
 use super::super::kernel;
 use super::super::panels::{Panel, Steps, pack_panel, packed_width, panels, piece_length};
@@ -45,6 +47,10 @@ pub(super) struct Geometry {
     pub pooled: Option<Pool2d>,
     /// The max-pooling that follows on the result, if one does: then tiles hold whole windows of it.
     pub followed: Option<Pool2d>,
+    /// Whether the weights are the same in every run, so that their copy costs nothing.
+    pub steady: bool,
+    /// Whether what follows on a tile wants its rows whole.
+    pub whole_rows: bool,
 }
 
 impl Geometry {
@@ -70,6 +76,8 @@ pub(super) struct Correlation {
     rows: Vec<isize>,
     steps: Steps,
     panels: Vec<Panel>,
+    /// Panels that one task does: all, unless there are few rows.
+    column_groups: Vec<Range<usize>>,
     packed: bool,
     images_per_task: usize,
     /// Rows of the result that a task computes of each of its images.
@@ -98,9 +106,15 @@ struct Task {
     /// The first row, and how many.
     y: usize,
     band: usize,
+    /// Which group of columns.
+    columns: usize,
     /// Where its first window begins.
     a: *const f32,
 }
+
+/// So few tasks by rows are cut by columns as well, into so many together at most.
+const FEW_TASKS: usize = 4;
+const MOST_TASKS: usize = 16;
 
 /// Longer contractions are better off with larger tiles.
 const LONGEST_POOLED: usize = 64;
@@ -162,8 +176,20 @@ impl Correlation {
         };
         let scattered = !geometry.depthwise
             && (panels.len() > 1 || groups > 1)
-            && batch * windows >= 256
+            && (batch * windows >= 256 || geometry.steady)
             && k > 16;
+        let row_tasks = batch.div_ceil(images_per_task) * output[0].div_ceil(band.max(1));
+        let cut = row_tasks < FEW_TASKS
+            && groups == 1
+            && !geometry.whole_rows
+            && geometry.followed.is_none();
+        let column_groups = match cut {
+            true => (flops / TASK_FLOPS).min(MOST_TASKS) / row_tasks.max(1),
+            false => 1,
+        };
+        let column_groups = column_groups.clamp(1, panels.len().max(1));
+        let part = |group: usize| group * panels.len() / column_groups;
+        let column_groups = (0..column_groups).map(|group| part(group)..part(group + 1));
         let mut plan = Correlation {
             isa,
             packed: weights.in_place.is_none() || scattered,
@@ -172,6 +198,7 @@ impl Correlation {
             k,
             rows: Vec::new(),
             steps: Steps::Table(Vec::new()),
+            column_groups: column_groups.collect(),
             panels,
             images_per_task,
             band: band.max(1),
@@ -319,7 +346,7 @@ impl Correlation {
         self.geometry.output[0].div_ceil(self.band)
     }
 
-    /// How many tiles an epilogue is given.
+    /// How many tiles an epilogue is given, if they are of whole rows.
     pub fn tiles(&self) -> usize {
         self.geometry.batch.div_ceil(self.images_per_task) * self.bands()
     }
@@ -354,6 +381,10 @@ impl Correlation {
             let row_start = (task.image * output[0] + task.y) * output[1];
             let rows = &self.rows[..task.count * task.band * output[1]];
             let tile_start = c.at(task.slot, row_start, filters);
+            let panels = &self.panels[self.column_groups[task.columns].clone()];
+            let (Some(first), Some(last)) = (panels.first(), panels.last()) else {
+                return;
+            };
             for group in 0..self.geometry.groups {
                 let (b, b_layout) = self.weights_of(group, weights, packed);
                 let column = group * self.geometry.columns;
@@ -366,7 +397,7 @@ impl Correlation {
                     piece: piece_length(self.k),
                     b,
                     b_layout,
-                    panels: &self.panels,
+                    panels,
                     c: tile_start.wrapping_add(column),
                     c_stride: filters,
                     accumulate: false,
@@ -378,8 +409,11 @@ impl Correlation {
                 let tile = Tile {
                     row_start,
                     row_end: row_start + rows.len(),
-                    column_start: 0,
-                    column_end: filters,
+                    column_start: first.start,
+                    column_end: match self.column_groups.len() {
+                        1 => filters,
+                        _ => last.start + last.columns,
+                    },
                 };
                 epilogue(tile, tile_start);
             }
@@ -457,9 +491,13 @@ impl Correlation {
         let tasks = if output[1] == 0 || self.geometry.columns * self.geometry.groups == 0 {
             0
         } else {
-            batch.div_ceil(self.images_per_task) * bands
+            batch.div_ceil(self.images_per_task) * bands * self.column_groups.len()
         };
         self.sharing.run(pool, tasks, &|slot, task| {
+            let (task, columns) = (
+                task / self.column_groups.len(),
+                task % self.column_groups.len(),
+            );
             let image = task / bands * self.images_per_task;
             let count = self.images_per_task.min(batch - image);
             let y = task % bands * self.band;
@@ -473,6 +511,7 @@ impl Correlation {
                 count,
                 y,
                 band,
+                columns,
                 a,
             });
         });

@@ -16,6 +16,17 @@ pub struct ConvolutionForwardPlan {
     correlation: Correlation,
 }
 
+/// How a convolution is used.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Use {
+    /// The max-pooling that follows on the result, if one does: then tiles hold whole windows of it.
+    pub followed: Option<Pool2d>,
+    /// Whether the weights are the same in every run.
+    pub steady: bool,
+    /// Whether what follows on a tile wants its rows whole.
+    pub whole_rows: bool,
+}
+
 impl Convolution2dShape {
     /// The images as windows see them.
     pub(super) fn images(&self) -> Images {
@@ -46,18 +57,18 @@ impl ConvolutionForwardPlan {
         shape: Convolution2dShape,
         threads: usize,
     ) -> Result<ConvolutionForwardPlan, ShapeError> {
-        ConvolutionForwardPlan::followed_by(isa, shape, threads, None)
+        ConvolutionForwardPlan::used_as(isa, shape, threads, Use::default())
     }
 
-    /// The same, with tiles that hold whole windows of a max-pooling, which follows.
+    /// The same, for what is known of its use.
     ///
     /// # Errors
     /// As [`Convolution2dShape::validate`].
-    pub fn followed_by(
+    pub fn used_as(
         isa: Isa,
         shape: Convolution2dShape,
         threads: usize,
-        followed: Option<Pool2d>,
+        usage: Use,
     ) -> Result<ConvolutionForwardPlan, ShapeError> {
         shape.validate()?;
         let depthwise = shape.is_depthwise();
@@ -76,7 +87,9 @@ impl ConvolutionForwardPlan {
             stride: shape.stride,
             dilation: shape.dilation,
             pooled: None,
-            followed,
+            followed: usage.followed,
+            steady: usage.steady,
+            whole_rows: usage.whole_rows,
         };
         let weights = Weights {
             steps: Steps::linear(shape.filters as isize, 0),
@@ -110,7 +123,7 @@ impl ConvolutionForwardPlan {
         Some(self.correlation.tile_elements())
     }
 
-    /// How many tiles an epilogue is given.
+    /// How many tiles an epilogue is given, if they are of whole rows.
     pub fn tiles(&self) -> usize {
         self.correlation.tiles()
     }
@@ -120,7 +133,7 @@ impl ConvolutionForwardPlan {
         self.correlation.tile_at(row)
     }
 
-    /// Computes `y` from the images `x` and the weights. Tiles are full-width: `[batch * output height * output width, filters]`.
+    /// Computes `y` from the images `x` and the weights. Tiles are of `[batch * output height * output width, filters]`.
     ///
     /// # Safety
     /// `x` and `weights` must be readable and `y` writable for their shapes, `room` writable for

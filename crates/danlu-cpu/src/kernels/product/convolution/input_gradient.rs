@@ -92,6 +92,8 @@ impl ConvolutionInputGradientPlan {
             dilation: shape.dilation,
             pooled,
             followed: None,
+            steady: false,
+            whole_rows: true,
         };
         if pooled.is_some() {
             geometry.images.copied = true;

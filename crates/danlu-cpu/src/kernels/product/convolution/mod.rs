@@ -15,7 +15,7 @@ mod shape;
 mod weight_gradient;
 mod zones;
 
-pub use forward::ConvolutionForwardPlan;
+pub use forward::{ConvolutionForwardPlan, Use};
 pub use input_gradient::ConvolutionInputGradientPlan;
 pub use shape::{Convolution2dShape, ShapeError};
 pub use weight_gradient::ConvolutionWeightGradientPlan;

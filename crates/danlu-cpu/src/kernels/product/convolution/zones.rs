@@ -122,6 +122,8 @@ mod tests {
             dilation: shape.dilation,
             pooled: None,
             followed: None,
+            steady: false,
+            whole_rows: true,
         }
     }
 

@@ -1,7 +1,8 @@
-//! Who watches a training: progress bars, logs, checkpoints, Ctrl-C.
+//! What callbacks are told, and what they answer.
 
-use super::History;
-use crate::{Model, Result};
+use std::path::{Path, PathBuf};
+
+use crate::Config;
 
 /// Whether to go on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -9,8 +10,11 @@ pub enum Control {
     /// Go on.
     #[default]
     Continue,
-    /// Stop after this batch or epoch: `fit` returns the history of the epochs that were finished.
+    /// Interrupt the training after this batch or epoch: `fit` returns the history of the epochs that were finished, with
+    /// [`stopped`](crate::training::History::stopped) set. It is to be gone on with.
     Stop,
+    /// The training is done, as if this epoch had been the last one; after a batch, as if the epoch before had been.
+    Finish,
 }
 
 /// What is being done.
@@ -51,7 +55,7 @@ impl Logs<'_> {
 
 /// What is known when a training begins.
 #[derive(Clone, Copy, Debug)]
-pub struct TrainingStart {
+pub struct TrainingStart<'a> {
     /// The number of the first epoch, counted from 0.
     pub initial_epoch: usize,
     /// The number of the last epoch plus one.
@@ -62,6 +66,19 @@ pub struct TrainingStart {
     pub examples: Option<usize>,
     /// Examples that are validated on, where known.
     pub validation_examples: Option<usize>,
+    /// The folder that relative paths of callbacks are relative to, where `fit` was given
+    /// [one](crate::training::FitOptions::folder).
+    pub folder: Option<&'a Path>,
+    /// Whether it goes on from a state: callbacks then get back what they [kept](super::Callback::restore).
+    pub resumed: bool,
+}
+
+impl TrainingStart<'_> {
+    /// Where a callback's file is: under [`folder`](Self::folder), unless the path is absolute.
+    pub fn resolve(&self, path: &str) -> PathBuf {
+        self.folder
+            .map_or_else(|| PathBuf::from(path), |folder| folder.join(path))
+    }
 }
 
 /// The state after a step.
@@ -77,7 +94,9 @@ pub struct StepLogs<'a> {
     pub steps: Option<usize>,
     /// Examples in this step.
     pub examples: usize,
-    /// Running means over the pass so far.
+    /// Optimizer steps since the optimizer was made, this one included.
+    pub iteration: u64,
+    /// Running means over the pass so far. In training, the loss is not finite where that of a batch was not.
     pub logs: Logs<'a>,
 }
 
@@ -92,52 +111,39 @@ pub struct EpochLogs<'a> {
     pub logs: Logs<'a>,
     /// Optimizer steps since the optimizer was made.
     pub iteration: u64,
-    /// Whether early stopping takes this epoch for the best so far; `None` where nothing is watched.
+    /// Whether early stopping takes this epoch for the best so far; `None` where nothing is watched, and for callbacks that
+    /// stand before the one that watches.
     pub improved: Option<bool>,
 }
 
-/// Watches a training, and can stop it. Every method may be left out.
-///
-/// [`on_batch_end`](Self::on_batch_end) is called with borrowed numbers; between the third step of an epoch and its last
-/// nothing is allocated but what an observer allocates.
-pub trait Observer {
-    /// A training begins: configuration and data were found good.
-    fn on_train_begin(&mut self, start: &TrainingStart) {
-        let _ = start;
-    }
-
-    /// Something that the user should know; said before the training begins.
-    fn on_warning(&mut self, warning: &str) {
-        let _ = warning;
-    }
-
-    /// An epoch begins.
-    fn on_epoch_begin(&mut self, epoch: usize) {
-        let _ = epoch;
-    }
-
-    /// A step was done.
-    fn on_batch_end(&mut self, step: &StepLogs<'_>) -> Control {
-        let _ = step;
-        Control::Continue
-    }
-
-    /// An epoch was finished, validation included. The model may be saved, and its learning rate changed.
-    ///
-    /// # Errors
-    /// What the observer reports ends the training.
-    fn on_epoch_end(&mut self, epoch: &EpochLogs<'_>, model: &mut Model) -> Result<Control> {
-        let _ = (epoch, model);
-        Ok(Control::Continue)
-    }
-
-    /// The training ended without an error.
-    fn on_train_end(&mut self, history: &History) {
-        let _ = history;
-    }
+/// Something that a callback did or found, in words that are shown and numbers that are kept.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Note {
+    /// Who says it.
+    pub callback: String,
+    /// In which epoch, counted from 0.
+    pub epoch: usize,
+    /// One line, without its end.
+    pub text: String,
+    /// The same for programs, such as `{ "learning_rate": 0.0001 }`.
+    pub facts: Config,
 }
 
-/// An observer that does nothing.
-pub(super) struct Silent;
+impl Note {
+    /// What a callback says of an epoch, counted from 0.
+    pub fn new(callback: &str, epoch: usize, text: impl Into<String>) -> Note {
+        Note {
+            callback: callback.to_owned(),
+            epoch,
+            text: text.into(),
+            facts: Config::new(),
+        }
+    }
 
-impl Observer for Silent {}
+    /// With one more fact.
+    #[must_use]
+    pub fn fact(mut self, name: &str, value: impl Into<serde_json::Value>) -> Note {
+        self.facts.insert(name.to_owned(), value.into());
+        self
+    }
+}
