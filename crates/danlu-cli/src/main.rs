@@ -6,6 +6,7 @@ mod classifier;
 mod commands;
 mod data;
 mod device;
+mod diagnosis;
 mod failure;
 mod fit_check;
 mod interrupt;

@@ -11,9 +11,9 @@ use danlu::training::{
 use danlu::{Model, Result};
 use serde_json::{Value, json};
 
-use crate::interrupt;
 use crate::recipe::checkpoints::Checkpoints;
 use crate::run_folder::{Purpose, RunFolder, RunLogs, Writer};
+use crate::{diagnosis, interrupt, output};
 
 /// What `danlu train` does at each batch and epoch.
 pub struct Watcher<'a> {
@@ -75,8 +75,11 @@ impl<'a> Watcher<'a> {
 
     fn show_notes(&mut self) {
         for note in self.notes.drain(..) {
-            if let Some(progress) = &mut self.progress {
-                progress.on_note(&note);
+            match &mut self.progress {
+                Some(progress) => progress.on_note(&note),
+                // Warnings are said in any case.
+                None if diagnosis::is_diagnosis(&note) => output::say(&note.text),
+                None => {}
             }
         }
     }
@@ -178,6 +181,10 @@ impl Callback for Watcher<'_> {
 
     fn on_state(&mut self, state: &Arc<TrainingState>, _: &Model) -> Result<()> {
         self.wanted = false;
+        // The last good state stays: one whose parameters are broken is nothing to go on from.
+        if !diagnosis::is_sound(state) {
+            return Ok(());
+        }
         let best = self.improved == Some(true);
         let planned = state.epoch().is_multiple_of(self.plan.every_epochs);
         let planned = self.improved.is_some() && (planned || state.is_done(self.epochs));

@@ -224,6 +224,11 @@ impl Graph {
         }
     }
 
+    /// The values of all nodes that there are, in order: those that a value is made from stand before it.
+    pub fn values(&self) -> Vec<Value> {
+        (0..self.len()).map(|node| self.value(node)).collect()
+    }
+
     /// Whether two handles are of the same graph.
     pub fn is(&self, other: &Graph) -> bool {
         Rc::ptr_eq(&self.0, &other.0)

@@ -1,5 +1,7 @@
 //! The one error of this crate.
 
+use crate::diagnosis::Diagnosis;
+
 /// What went wrong with a model: what failed and at which layer, what was expected, what was received, what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -92,20 +94,21 @@ pub enum Error {
         /// How many classes the model has.
         classes: usize,
     },
-    /// The loss became infinite or NaN; the weights are not to be trusted any more.
-    #[error(
-        "the loss became {value} in epoch {epoch}, step {step} (both counted from 1); try a smaller learning rate \
-         (now {learning_rate}), clipping (clipnorm), or look for infinite or unscaled numbers in the data"
-    )]
+    /// The loss, or a parameter, became infinite or NaN; the weights are not to be trusted any more.
+    #[error("{what} became {value} in epoch {epoch}{}", why(*.step, *.learning_rate, .diagnosis.as_deref()))]
     NotFinite {
+        /// `the loss`, or a parameter's name.
+        what: String,
         /// Which epoch, counted from 1.
         epoch: usize,
-        /// Which step of the epoch, counted from 1.
-        step: usize,
+        /// Which step of the epoch, counted from 1, where it is known.
+        step: Option<usize>,
         /// What the loss was.
         value: f64,
         /// The learning rate at that step.
         learning_rate: f64,
+        /// Where it began, and why, if that is known: see [`Model::find_non_finite`](crate::Model::find_non_finite).
+        diagnosis: Option<Box<Diagnosis>>,
     },
     /// The graph or the executor.
     #[error(transparent)]
@@ -119,6 +122,21 @@ pub enum Error {
     /// What a user's own layer, loss, metric or callback reported.
     #[error(transparent)]
     Other(#[from] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// The step in which a number became infinite or NaN, and what there is to say about it.
+fn why(step: Option<usize>, learning_rate: f64, diagnosis: Option<&Diagnosis>) -> String {
+    let step = match step {
+        Some(step) => format!(", step {step} (both counted from 1)"),
+        None => " (counted from 1)".to_owned(),
+    };
+    match diagnosis {
+        Some(diagnosis) => format!("{step}: {diagnosis}"),
+        None => format!(
+            "{step}; try a smaller learning rate (now {learning_rate}), clipping (clipnorm), or look for infinite or unscaled \
+             numbers in the data"
+        ),
+    }
 }
 
 /// A result with this crate's [`Error`].

@@ -23,6 +23,7 @@
 //! - [`model`]: [`Model`], a graph of layers, and [`Sequential`], a chain;
 //! - [`callbacks`]: what is done at certain moments of a training, and the trait for your own;
 //! - [`training`]: compile, fit, evaluate, predict, history;
+//! - [`diagnosis`]: what goes wrong in a training, and where;
 //! - [`files`]: model files of Keras and safetensors, TensorBoard's event files;
 //! - [`plots`]: curves and matrices as SVG.
 //!
@@ -34,6 +35,7 @@ pub mod callbacks;
 pub mod choice;
 pub mod config;
 pub mod constraints;
+pub mod diagnosis;
 pub mod error;
 mod executor;
 pub mod files;

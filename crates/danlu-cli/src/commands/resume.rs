@@ -149,6 +149,7 @@ impl Resumed {
             "test": self.folder.recorded("test"),
             "early_stopping": self.folder.recorded("early_stopping"),
             "events": self.folder.recorded("events"),
+            "diagnoses": self.folder.recorded("diagnoses"),
             "model": path.join("model.keras").display().to_string(),
             "run": path.display().to_string(),
             "resumed_from": self.place(),

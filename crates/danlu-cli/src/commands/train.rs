@@ -1,11 +1,13 @@
 //! `danlu train`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use danlu::Model;
 use danlu::cpu::measure_peak;
-use danlu::data::Dataset;
+use danlu::data::{Dataset, Source};
+use danlu::graph::Executor;
 use danlu::training::{Progress, TrainingState};
 use serde_json::{Value, json};
 
@@ -24,7 +26,7 @@ use crate::recipe::document::Document;
 use crate::recipe::{Recipe, targets};
 use crate::report::{self, Facts, FirstBatch};
 use crate::run_folder::RunFolder;
-use crate::{fit_check, interrupt, subject};
+use crate::{diagnosis, fit_check, interrupt, subject};
 
 /// Puts what the command line says into a recipe.
 ///
@@ -185,26 +187,22 @@ fn train_begun(
     if !recipe.targets.is_empty() {
         source = source.with_targets(&recipe.targets)?;
     }
+    let device_arguments = match begun.resumed() {
+        Some(resumed) => resumed.device(arguments)?,
+        None => arguments.device.clone(),
+    };
     let Device {
         executor,
         threads,
         isa,
-    } = device::open(&match begun.resumed() {
-        Some(resumed) => resumed.device(arguments)?,
-        None => arguments.device.clone(),
-    })?;
+    } = device::open(&device_arguments)?;
     if let Some(resumed) = begun.resumed() {
         resumed.check_data(&source)?;
     }
     let checkpoint = begun
         .resumed()
         .and_then(|resumed| resumed.checkpoint.as_deref());
-    let mut model = make_model(recipe, &source, executor, checkpoint, messages)?;
-    if let Some(rate) = arguments.learning_rate
-        && recipe.training.optimizer.is_none()
-    {
-        model.set_learning_rate(rate)?;
-    }
+    let mut model = begin_model(arguments, recipe, &source, executor, checkpoint, messages)?;
     for warning in model.warnings() {
         messages.warning(warning);
     }
@@ -268,12 +266,18 @@ fn train_begun(
     interrupt::finish_batches();
 
     let progress = (!arguments.quiet).then(Progress::stderr);
+    let mut diagnose = diagnosis::watch(&recipe, &data, &mut model, messages)?;
     let plan = recipe.training.checkpoints;
     let history = state.as_ref().map(|state| state.history().clone());
     let mut watcher = Watcher::new(progress, &folder, plan, &history.unwrap_or_default())?;
     model.measure(arguments.profile)?;
     let options = fit_options(&recipe)?;
     let options = options.folder(folder.path());
+    // Before those who keep what a broken model gives.
+    let options = match &mut diagnose {
+        Some(diagnose) => options.callback(diagnose),
+        None => options,
+    };
     // Before the watcher, who keeps checkpoints: what a checkpoint is followed by is cut when the training goes on.
     let options =
         match report::tensorboard(&recipe, &facts, folder.path(), state.is_none(), messages) {
@@ -294,6 +298,7 @@ fn train_begun(
     let (time, examples) = (watcher.training.as_secs_f64(), watcher.examples);
     let stopped_at = watcher.place;
     drop(watcher);
+    let mut diagnoses = diagnose.map_or_else(Vec::new, |diagnose| diagnose.found().to_vec());
     let profile = arguments.profile.then(|| model.training_profile());
     model.measure(false)?;
     interrupt::end_at_once();
@@ -301,6 +306,37 @@ fn train_begun(
     let history = match fitted {
         Ok(history) => history,
         Err(error) => {
+            drop(model);
+            let error = if recipe.training.diagnose {
+                let left = folder.left().ok().flatten();
+                let left = left.filter(|left| diagnosis::is_sound(&left.state));
+                let (state, checkpoint) =
+                    left.map(|left| (Arc::new(left.state), left.place)).unzip();
+                let make = || {
+                    let executor = device::open(&device_arguments)?.executor;
+                    let quiet = Messages { quiet: true };
+                    let from = checkpoint.as_deref();
+                    let mut model =
+                        begin_model(arguments, &recipe, &source, executor, from, quiet)?;
+                    model.check_fit(&data, fit_options(&recipe)?)?;
+                    if from.is_none() {
+                        recipe.adapt(&mut model, &data, quiet)?;
+                    }
+                    Ok(model)
+                };
+                let options = fit_options(&recipe)?;
+                diagnosis::explain(error, &data, options, state, make, messages)
+            } else {
+                error
+            };
+            if let danlu::Error::NotFinite {
+                diagnosis: Some(found),
+                ..
+            } = &error
+            {
+                diagnoses.push((**found).clone());
+            }
+            folder.record("diagnoses", diagnosis::to_json(&diagnoses));
             folder.record("error", json!(error.to_string()));
             folder.record("seconds", seconds());
             let _ = folder.set_state("failed");
@@ -311,6 +347,7 @@ fn train_begun(
             )));
         }
     };
+    folder.record("diagnoses", diagnosis::to_json(&diagnoses));
     if history.stopped {
         folder.record("seconds", seconds());
         folder.set_state("interrupted")?;
@@ -391,6 +428,7 @@ fn train_begun(
         "test": test_json,
         "early_stopping": early_stopping,
         "events": events,
+        "diagnoses": diagnosis::to_json(&diagnoses),
         "model": path.join("model.keras").display().to_string(),
         "run": folder.path().display().to_string(),
         "resumed_from": resumed_from,
@@ -402,4 +440,22 @@ fn train_begun(
         report["profile"] = profile.json();
     }
     Ok(Trained { report, profile })
+}
+
+/// The model to begin or go on with.
+fn begin_model(
+    arguments: &TrainArguments,
+    recipe: &Recipe,
+    source: &Source,
+    executor: Box<dyn Executor>,
+    checkpoint: Option<&Path>,
+    messages: Messages,
+) -> Result<Model> {
+    let mut model = make_model(recipe, source, executor, checkpoint, messages)?;
+    if let Some(rate) = arguments.learning_rate
+        && recipe.training.optimizer.is_none()
+    {
+        model.set_learning_rate(rate)?;
+    }
+    Ok(model)
 }

@@ -124,6 +124,8 @@ pub struct Training {
     pub seed: u64,
     /// When to stop before the last epoch.
     pub early_stopping: Option<EarlyStopping>,
+    /// Whether a look is taken at the training after each epoch, to say what goes wrong.
+    pub diagnose: bool,
     /// What else is done at certain moments, by type and arguments that were found good.
     callbacks: Vec<Value>,
     /// When checkpoints are made.
@@ -326,6 +328,7 @@ impl Training {
         let shuffle = table.boolean("shuffle")?;
         let seed = table.integer("seed", 0, i64::MAX)?;
         let early_stopping = table.take("early_stopping");
+        let diagnose = table.boolean("diagnose")?;
         let callbacks = read_callbacks(document, table.take("callbacks"))?;
         table.take("checkpoint");
         table.finish()?;
@@ -350,6 +353,7 @@ impl Training {
             shuffle: shuffle.unwrap_or(true),
             seed: seed.unwrap_or(0) as u64,
             early_stopping,
+            diagnose: diagnose.unwrap_or(true),
             callbacks,
             checkpoints,
         })

@@ -69,6 +69,8 @@ pub struct TrainingStart<'a> {
     /// The folder that relative paths of callbacks are relative to, where `fit` was given
     /// [one](crate::training::FitOptions::folder).
     pub folder: Option<&'a Path>,
+    /// Whether it goes on from a state: callbacks then get back what they [kept](super::Callback::restore).
+    pub resumed: bool,
 }
 
 impl TrainingStart<'_> {

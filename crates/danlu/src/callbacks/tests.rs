@@ -42,6 +42,7 @@ impl<'a> EpochRun<'a> {
             examples: None,
             validation_examples: None,
             folder,
+            resumed: false,
         };
         callback.on_train_begin(&start, model).unwrap();
         EpochRun { callback }

@@ -416,7 +416,7 @@ impl Model {
     }
 
     /// The names of everything that the model keeps in the executor.
-    fn state_names(&self) -> Vec<String> {
+    pub(crate) fn state_names(&self) -> Vec<String> {
         if !self.built {
             return Vec::new();
         }

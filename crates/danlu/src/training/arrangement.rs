@@ -6,7 +6,7 @@ use crate::{Error, Model, Result};
 
 /// Where the sample weights of an output come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Weights {
+pub(crate) enum Weights {
     /// One for each example, the same for all outputs.
     Examples,
     /// Those of one target, by their place among such.
@@ -15,7 +15,7 @@ pub(super) enum Weights {
 
 /// The places, in a batch, of what a program takes.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Arrangement {
+pub(crate) struct Arrangement {
     /// For each input of the model.
     pub features: Vec<usize>,
     /// For each output that is compared with a target.

@@ -17,7 +17,7 @@ enum Source<'a> {
 }
 
 /// Where a pass gets its batches: full ones and the last, shorter one each have their own memory.
-pub(super) struct Feed<'a> {
+pub(crate) struct Feed<'a> {
     source: Source<'a>,
     specification: Specification,
     batch_size: usize,
@@ -28,7 +28,7 @@ pub(super) struct Feed<'a> {
 
 /// Where a [`Feed`] stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct FeedPlace {
+pub(crate) struct FeedPlace {
     /// The pass over the data, counted from 0: what its order depends on.
     pub pass: u64,
     /// Batches that were given in it.

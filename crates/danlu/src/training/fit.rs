@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::callbacks::{Callback, CallbackList, GRADIENT_NORM, Pass, Setup};
+use crate::diagnosis::data_fault;
 use crate::{Error, Model, Result};
 
 use super::feed::{Feed, split};
@@ -17,16 +18,16 @@ use super::{
 /// A training: what is fixed for the whole of it, and how far it is.
 pub(super) struct Run<'a> {
     pub epochs: usize,
-    steps: Option<usize>,
+    pub steps: Option<usize>,
     validation_freq: usize,
     validation_steps: Option<usize>,
     pub training: Feed<'a>,
-    stepper: Stepper,
+    pub stepper: Stepper,
     validation: Option<(Feed<'a>, Stepper)>,
     folder: Option<PathBuf>,
     pub callbacks: CallbackList<'a>,
     /// What it goes on from.
-    resume: Option<Arc<TrainingState>>,
+    pub resume: Option<Arc<TrainingState>>,
     pub progress: Progressed,
     pub history: History,
 }
@@ -41,6 +42,21 @@ pub(super) struct Progressed {
     pub examples: usize,
     /// Whether a callback took the training for done.
     pub done: bool,
+}
+
+impl Run<'_> {
+    /// The next batch of the epoch; data that ends before the epoch does begins again. `None` where the epoch has no more.
+    pub fn next_batch(&mut self) -> Result<Option<usize>> {
+        if self.steps == Some(self.progress.step) {
+            return Ok(None);
+        }
+        let place = self.training.next()?;
+        if place.is_some() || self.steps.is_none() {
+            return Ok(place);
+        }
+        self.training.wrap()?;
+        self.training.next()
+    }
 }
 
 impl Model {
@@ -85,7 +101,11 @@ impl Model {
         Ok(())
     }
 
-    fn prepare_run<'a>(&mut self, data: Data<'a>, options: FitOptions<'a>) -> Result<Run<'a>> {
+    pub(super) fn prepare_run<'a>(
+        &mut self,
+        data: Data<'a>,
+        options: FitOptions<'a>,
+    ) -> Result<Run<'a>> {
         let seed = options.seed.unwrap_or(self.seed);
         let (data, validation) = match (data, options.validation_data) {
             (data, Some(validation)) => (data, Some(validation?)),
@@ -157,7 +177,7 @@ impl Model {
     }
 
     /// A stepper whose program could be made: targets that do not fit the loss are found before anything runs.
-    pub(super) fn stepper(
+    pub(crate) fn stepper(
         &mut self,
         signature: Signature,
         feed: &Feed,
@@ -188,6 +208,7 @@ impl Model {
                 .as_ref()
                 .and_then(|(feed, _)| feed.examples()),
             folder: run.folder.as_deref(),
+            resumed: run.resume.is_some(),
         };
         run.callbacks.train_begin(&start, self)?;
         if let Some(state) = run.resume.take() {
@@ -280,17 +301,7 @@ impl Model {
             steps: run.steps.or(run.training.steps()),
             iteration: self.iteration()?.saturating_sub(run.progress.step as u64),
         };
-        let mut wrapped = false;
-        while run.steps != Some(run.progress.step) {
-            let Some(place) = run.training.next()? else {
-                if run.steps.is_none() || wrapped {
-                    break;
-                }
-                run.training.wrap()?;
-                wrapped = true;
-                continue;
-            };
-            wrapped = false;
+        while let Some(place) = run.next_batch()? {
             let batch = run.training.batch(place);
             let count = batch.len();
             let weights = run.training.weights(place);
@@ -298,23 +309,31 @@ impl Model {
             let examples = run.progress.examples;
             let plan = run.stepper.run(self, batch, weights, examples, indices)?;
             let loss = run.stepper.add_up(self, plan);
+            let at = (epoch + 1, run.progress.step + 1);
+            let broken = (!loss.is_finite()).then(|| {
+                let specification = run.training.specification();
+                let fault = data_fault(batch, specification, weights, examples, indices, at);
+                Error::NotFinite {
+                    what: "the loss".to_owned(),
+                    epoch: at.0,
+                    step: Some(at.1),
+                    value: loss,
+                    learning_rate: self.learning_rate().unwrap_or(f64::NAN),
+                    diagnosis: fault.map(Box::new),
+                }
+            });
             run.progress.step += 1;
             run.progress.examples += count;
             let step = run.progress.step;
             let control = run.callbacks.batch_end(pass, step, count, self)?;
-            if loss.is_finite() {
+            if broken.is_none() {
                 self.offer_state(run)?;
             }
             if control != Control::Continue {
                 return Ok(control);
             }
-            if !loss.is_finite() {
-                return Err(Error::NotFinite {
-                    epoch: epoch + 1,
-                    step,
-                    value: loss,
-                    learning_rate: self.learning_rate().unwrap_or(f64::NAN),
-                });
+            if let Some(broken) = broken {
+                return Err(broken);
             }
         }
         if run.progress.step == 0 {

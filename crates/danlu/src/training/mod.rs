@@ -20,6 +20,7 @@ mod predict;
 mod profile;
 mod program;
 mod progress;
+mod replay;
 mod running;
 mod state;
 mod step;
@@ -32,14 +33,18 @@ pub use benchmark::Benchmark;
 pub(crate) use compile::Compiled;
 pub use custom::{CustomStep, StepBuilder, StepInput};
 pub use data::{Data, IntoData};
+pub(crate) use feed::Feed;
 pub use history::{History, Results};
 pub use objective::Objective;
 pub(crate) use objective::OutputObjective;
 pub use options::{EvaluateOptions, FitOptions, PredictOptions};
 pub(crate) use plans::PlanCache;
+pub(crate) use profile::place_of;
 pub use profile::{LayerTime, OperationTime, Stage, TrainingProfile};
+pub(crate) use program::{Mode, OPTIMIZER, StepGraph, parameters};
 pub use progress::Progress;
 pub use state::TrainingState;
+pub(crate) use step::Stepper;
 
 #[cfg(test)]
 mod tests;

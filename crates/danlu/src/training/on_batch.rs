@@ -3,6 +3,7 @@
 use danlu_data::{ArrayDataset, Batch, Dataset};
 use danlu_graph::Tensor;
 
+use crate::diagnosis::data_fault;
 use crate::{Error, Model, Result};
 
 use super::Results;
@@ -63,11 +64,14 @@ impl Model {
         let plan = stepper.run(self, &batch, None, 0, None)?;
         let loss = stepper.add_up(self, plan);
         if mode == Mode::Train && !loss.is_finite() {
+            let fault = data_fault(&batch, feed.specification(), None, 0, None, (1, 1));
             return Err(Error::NotFinite {
+                what: "the loss".to_owned(),
                 epoch: 1,
-                step: 1,
+                step: Some(1),
                 value: loss,
                 learning_rate: self.learning_rate().unwrap_or(f64::NAN),
+                diagnosis: fault.map(Box::new),
             });
         }
         Ok(self.running_logs().into())

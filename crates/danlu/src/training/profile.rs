@@ -237,6 +237,16 @@ fn place(step: &StepProfile) -> (String, Stage) {
     (layer, stage)
 }
 
+/// The layer and the stage of an operation, read from the path that the training program gives it.
+pub(crate) fn place_of(path: &str) -> (String, Stage) {
+    let stage = match path.rsplit('/').next() {
+        _ if parameter(path).is_some() => Stage::Update,
+        Some(GRADIENT) => Stage::Backward,
+        _ => Stage::Forward,
+    };
+    (layer(path).to_owned(), stage)
+}
+
 /// Of a path in the optimizer, which parameter it is about; empty for what is about none.
 fn parameter(path: &str) -> Option<&str> {
     let rest = path.strip_prefix(OPTIMIZER)?;

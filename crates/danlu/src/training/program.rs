@@ -10,7 +10,7 @@ use crate::optimizers::{self, ITERATION, Trained};
 use crate::{Error, Model, Result};
 
 /// The path of what makes the optimizer's new values: `optimizer`, then the parameter's layer and name.
-pub(super) const OPTIMIZER: &str = "optimizer";
+pub(crate) const OPTIMIZER: &str = "optimizer";
 
 /// What a program does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +84,23 @@ pub(crate) struct StepProgram {
 /// The new values of states.
 type Updates = Vec<(String, Value)>;
 
+/// What a step computes, as values that more can be made of.
+pub(crate) struct StepGraph {
+    pub graph: Graph,
+    /// In the order in which a program takes them.
+    pub inputs: Vec<Value>,
+    /// Loss and what is reported, then, of a gradient step, the gradients.
+    pub outputs: Vec<(String, Value)>,
+    /// The new values of states.
+    pub updates: Vec<(String, Value)>,
+    /// What a batch adds to each [entry](super::objective::Entry).
+    pub entries: Vec<Vec<Added>>,
+    /// The model's outputs.
+    pub predictions: Vec<Value>,
+    /// The loss without penalties.
+    pub data_loss: Value,
+}
+
 /// What an output is compared with.
 struct Compared<'a> {
     name: &'a str,
@@ -97,21 +114,42 @@ impl Model {
     /// Inputs, in order: the model's, the targets of the outputs that have one, the arrays of sample weights, then, in training,
     /// `seed` and `first_example`.
     pub(crate) fn step_program(&self, signature: &Signature) -> Result<StepProgram> {
+        if signature.mode == Mode::Predict {
+            return self.prediction_program();
+        }
+        let step = self.step_graph(signature)?;
+        let inputs: Vec<&Value> = step.inputs.iter().collect();
+        let program = Program::new(
+            &step.graph,
+            &inputs,
+            &named(&step.outputs),
+            &named(&step.updates),
+        )?;
+        let entries = step.entries;
+        Ok(StepProgram { program, entries })
+    }
+
+    fn prediction_program(&self) -> Result<StepProgram> {
+        let graph = Graph::new();
+        let inputs = self.graph_inputs(&graph)?;
+        let predictions = self.forward(&graph, &inputs, false, None)?;
+        let names = self.output_names();
+        let outputs: Vec<(&str, &Value)> = match predictions.as_slice() {
+            [only] => vec![("y", only)],
+            several => names.iter().map(String::as_str).zip(several).collect(),
+        };
+        let inputs: Vec<&Value> = inputs.iter().collect();
+        let program = Program::new(&graph, &inputs, &outputs, &[])?;
+        let entries = Vec::new();
+        Ok(StepProgram { program, entries })
+    }
+
+    /// What a step computes; of a prediction there is no such graph.
+    pub(crate) fn step_graph(&self, signature: &Signature) -> Result<StepGraph> {
         let graph = Graph::new();
         let x = self.graph_inputs(&graph)?;
         let mut inputs = x.clone();
         let names = self.output_names();
-        if signature.mode == Mode::Predict {
-            let predictions = self.forward(&graph, &x, false, None)?;
-            let outputs: Vec<(&str, &Value)> = match predictions.as_slice() {
-                [only] => vec![("y", only)],
-                several => names.iter().map(String::as_str).zip(several).collect(),
-            };
-            let inputs: Vec<&Value> = inputs.iter().collect();
-            let program = Program::new(&graph, &inputs, &outputs, &[])?;
-            let entries = Vec::new();
-            return Ok(StepProgram { program, entries });
-        }
         let several = names.len() > 1;
         let mut targets = Vec::new();
         for (target, name) in signature.targets.iter().zip(&names) {
@@ -153,7 +191,8 @@ impl Model {
         let predictions = self.forward_with(&graph, &x, training, random.as_ref(), &effects)?;
         let objectives = &self.require_compiled("fit")?.objectives;
         let mut compared: Vec<Option<Compared>> = Vec::new();
-        for (place, (objective, prediction)) in objectives.iter().zip(predictions).enumerate() {
+        for (place, (objective, prediction)) in objectives.iter().zip(&predictions).enumerate() {
+            let prediction = prediction.clone();
             let target = targets.get(place).cloned().flatten();
             compared.push(target.map(|target| Compared {
                 name: &names[place],
@@ -165,7 +204,8 @@ impl Model {
         }
         let mut outputs: Vec<(String, Value)> = Vec::new();
         let losses = add_losses(&graph, &compared, several)?;
-        let loss = self.add_penalties(&graph, total(&compared, &losses)?, &effects)?;
+        let data_loss = total(&compared, &losses)?;
+        let loss = self.add_penalties(&graph, data_loss.clone(), &effects)?;
         outputs.push(("loss".to_owned(), loss.clone()));
         let entries = self.add_entries(&graph, &compared, &losses, &mut outputs)?;
         let updates = match signature.mode {
@@ -191,17 +231,16 @@ impl Model {
         let own = effects.updates.into_inner().into_iter();
         let own = own.map(|update| (update.state, update.value));
         let updates: Vec<(String, Value)> = updates.into_iter().chain(own).collect();
-        let inputs: Vec<&Value> = inputs.iter().collect();
-        let outputs: Vec<(&str, &Value)> = outputs
-            .iter()
-            .map(|(name, value)| (name.as_str(), value))
-            .collect();
-        let updates: Vec<(&str, &Value)> = updates
-            .iter()
-            .map(|(name, value)| (name.as_str(), value))
-            .collect();
-        let program = Program::new(&graph, &inputs, &outputs, &updates)?;
-        Ok(StepProgram { program, entries })
+        drop(compared);
+        Ok(StepGraph {
+            graph,
+            inputs,
+            outputs,
+            updates,
+            entries,
+            predictions,
+            data_loss,
+        })
     }
 
     /// The loss with what layers added to it and the penalties on the parameters that training changes (as Keras reports it,
@@ -363,6 +402,12 @@ impl Model {
     }
 }
 
+/// Names and values, as a program takes them.
+fn named(values: &[(String, Value)]) -> Vec<(&str, &Value)> {
+    let named = values.iter();
+    named.map(|(name, value)| (name.as_str(), value)).collect()
+}
+
 /// The loss of each output that has one.
 fn add_losses(
     graph: &Graph,
@@ -421,7 +466,7 @@ fn total(compared: &[Option<Compared>], losses: &[Option<Value>]) -> Result<Valu
 }
 
 /// The values of parameters.
-pub(super) fn parameters(graph: &Graph, trained: &[Trained]) -> Result<Vec<Value>> {
+pub(crate) fn parameters(graph: &Graph, trained: &[Trained]) -> Result<Vec<Value>> {
     let values = trained.iter();
     values
         .map(|one| Ok(graph.state(&one.name, &one.shape, DType::F32)?))

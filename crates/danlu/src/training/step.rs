@@ -24,7 +24,7 @@ struct Labels {
 }
 
 /// What a pass over data does at each step. Holds the numbers that programs are given beside the batch.
-pub(super) struct Stepper {
+pub(crate) struct Stepper {
     pub signature: Signature,
     arrangement: Arrangement,
     labels: Vec<Labels>,
@@ -93,6 +93,23 @@ impl Stepper {
             }
         }
         let place = model.plan(&self.signature, batch.len())?;
+        let (inputs, count) = self.inputs(batch, weights, examples)?;
+        let Some(executor) = model.executor.as_deref_mut() else {
+            return Ok(place);
+        };
+        let plan = model.plans.get(place);
+        executor.run(plan.id, &inputs[..count], &mut plan.outputs)?;
+        Ok(place)
+    }
+
+    /// What a program of this step takes for a batch, in its order, and how many of them there are: see
+    /// [`run`](Self::run). Allocates nothing.
+    pub fn inputs<'a>(
+        &'a mut self,
+        batch: &'a Batch,
+        weights: Option<&'a Tensor>,
+        examples: usize,
+    ) -> Result<([&'a Tensor; MOST_INPUTS], usize)> {
         if let Some([first]) = self.first_example.as_i64_mut() {
             *first = examples as i64;
         }
@@ -122,12 +139,7 @@ impl Stepper {
             push(&self.seed);
             push(&self.first_example);
         }
-        let Some(executor) = model.executor.as_deref_mut() else {
-            return Ok(place);
-        };
-        let plan = model.plans.get(place);
-        executor.run(plan.id, &inputs[..count], &mut plan.outputs)?;
-        Ok(place)
+        Ok((inputs, count))
     }
 
     /// Adds the results of a step to the running values, and gives the loss of the batch.

@@ -156,6 +156,7 @@ fn a_training_that_goes_on_writes_each_step_once() {
         examples: None,
         validation_examples: None,
         folder: None,
+        resumed: true,
     };
     let mut second = TensorBoard::new(&place).update_freq(UpdateFrequency::Batches(1));
     second.on_train_begin(&start, &mut trained).unwrap();

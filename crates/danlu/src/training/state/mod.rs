@@ -126,35 +126,24 @@ impl Model {
 
     /// Puts a training where a state says: the model, the data, the history and the callbacks.
     pub(super) fn go_on(&mut self, run: &mut Run, state: &TrainingState) -> Result<()> {
-        let own = [Some(run.training.batch_size()), run.training.examples()];
-        let expected = [
-            ("batches of", Some(state.batch_size)),
-            ("examples:", state.size),
-        ];
-        for ((what, there), own) in expected.into_iter().zip(own) {
-            if there != own {
-                let say = |count: Option<usize>| match count {
-                    Some(count) => format!("{what} {count}"),
-                    None => format!("{what} a number that is not known"),
-                };
-                return Err(Error::mismatch(
-                    "fit's data",
-                    say(there),
-                    say(own),
-                    "a training goes on with the data and the batch size that it began with",
-                ));
-            }
+        check_data(run, state)?;
+        if state.step > 0 {
+            // What callbacks then do to the model, the state undoes: the epoch began long ago.
+            run.callbacks.epoch_begin(state.epoch, self)?;
         }
+        self.stand(run, state)?;
+        run.history = state.history.clone();
+        run.callbacks.restore(&state.callbacks, &mut run.history)
+    }
+
+    /// Puts the model and the data where a state says, and nothing else.
+    pub(super) fn stand(&mut self, run: &mut Run, state: &TrainingState) -> Result<()> {
         run.progress = Progressed {
             epoch: state.epoch,
             step: state.step,
             examples: state.examples,
             done: state.done,
         };
-        if state.step > 0 {
-            // What callbacks then do to the model, the state undoes: the epoch began long ago.
-            run.callbacks.epoch_begin(state.epoch, self)?;
-        }
         self.set_named_weights(&state.weights)?;
         self.set_named_optimizer_state(&state.optimizer)?;
         if let Some(compiled) = &mut self.compiled {
@@ -164,9 +153,7 @@ impl Model {
         if let Some(running) = &state.running {
             self.restore_running(running)?;
         }
-        run.training.seek(state.place)?;
-        run.history = state.history.clone();
-        run.callbacks.restore(&state.callbacks, &mut run.history)
+        run.training.seek(state.place)
     }
 
     /// The running sums of loss and metrics.
@@ -188,4 +175,28 @@ impl Model {
         }
         Ok(())
     }
+}
+
+/// Fails unless the data has the size, and the batches, of the training that the state is of.
+pub(super) fn check_data(run: &Run, state: &TrainingState) -> Result<()> {
+    let own = [Some(run.training.batch_size()), run.training.examples()];
+    let expected = [
+        ("batches of", Some(state.batch_size)),
+        ("examples:", state.size),
+    ];
+    for ((what, there), own) in expected.into_iter().zip(own) {
+        if there != own {
+            let say = |count: Option<usize>| match count {
+                Some(count) => format!("{what} {count}"),
+                None => format!("{what} a number that is not known"),
+            };
+            return Err(Error::mismatch(
+                "fit's data",
+                say(there),
+                say(own),
+                "a training goes on with the data and the batch size that it began with",
+            ));
+        }
+    }
+    Ok(())
 }

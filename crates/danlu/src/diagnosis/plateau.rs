@@ -1,0 +1,70 @@
+//! A training loss that does not move, of a model that has learned nothing. A loss that does not move any more at the end of a
+//! training is none.
+
+use super::probe::Probe;
+use super::{Finding, Kind, short};
+use crate::{Model, Result};
+
+/// Epochs over which the loss is looked at.
+const WINDOW: usize = 5;
+
+/// How much the loss moves in these epochs at most, as a share of it.
+const MOVEMENT: f64 = 0.01;
+
+/// How much larger the loss is at least, of a model that has learned something, where targets are exchanged.
+const TOLD_APART: f64 = 0.02;
+
+/// Whether the loss stands still; the first epoch still has the start in it.
+pub(super) fn stands_still(losses: &[f64]) -> bool {
+    let Some(last) = losses.len().checked_sub(WINDOW).map(|from| &losses[from..]) else {
+        return false;
+    };
+    let largest = last.iter().copied().fold(f64::MIN, f64::max);
+    let smallest = last.iter().copied().fold(f64::MAX, f64::min);
+    largest - smallest <= MOVEMENT * largest.abs().max(f64::MIN_POSITIVE)
+}
+
+/// Whether a training whose loss stands still has learned nothing: what the model gives fits other examples' targets as well.
+pub(super) fn judge(
+    losses: &[f64],
+    accuracy: Option<f64>,
+    probe: &mut Probe,
+    model: &mut Model,
+    only_class: Option<usize>,
+) -> Result<Option<Finding>> {
+    let (own, strange) = probe.losses_of_strangers(model)?;
+    if strange - own > TOLD_APART * own.abs() {
+        return Ok(None);
+    }
+    let loss = losses.last().copied().unwrap_or(f64::NAN);
+    let mut message = format!("the loss stays at {} for {WINDOW} epochs", short(loss));
+    if let Some(class) = only_class {
+        message += &match accuracy {
+            Some(accuracy) => format!(
+                ", and accuracy at {}: every example is taken for class {class}",
+                short(accuracy)
+            ),
+            None => format!(": every example is taken for class {class}"),
+        };
+    } else {
+        message += ": what the model gives does not depend on the example";
+    }
+    let advice = "try a learning rate ten times larger, then ten times smaller; look whether inputs are scaled, layers frozen, \
+                  and labels belong to their examples";
+    Ok(Some(Finding::new(Kind::Plateau, None, message, advice)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn five_epochs_without_movement_stand_still() {
+        assert!(stands_still(&[2.5, 2.301, 2.302, 2.3, 2.3, 2.301]));
+        assert!(!stands_still(&[2.301, 2.302, 2.3, 2.3]), "too early to say");
+        assert!(
+            !stands_still(&[2.30, 2.29, 2.28, 2.27, 2.26]),
+            "slow, but falling"
+        );
+    }
+}
