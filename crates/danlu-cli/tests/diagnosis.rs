@@ -111,7 +111,10 @@ fn what_breaks_in_the_first_epoch_is_traced_from_the_start() {
     let stderr = place.bad("train wrong.toml --out run", 1);
     assert!(stderr.contains("has grown to"), "{stderr}");
     assert!(stderr.contains("(now 1.0e30)"), "{stderr}");
-    let found = &record(&place)["diagnoses"][0];
+    let record = record(&place);
+    let diagnoses = record["diagnoses"].as_array().unwrap();
+    assert_eq!(diagnoses[0]["kind"], "exploding_gradients");
+    let found = diagnoses.last().unwrap();
     assert_eq!(
         (&found["kind"], &found["epoch"]),
         (&"non_finite".into(), &1.into())
