@@ -46,6 +46,19 @@ pub unsafe fn store<S: Simd>(simd: S, destination: *mut f32, lanes: Lanes<S>, va
     }
 }
 
+/// Asks for the cache line at an address, which need not be readable.
+#[inline(always)]
+pub fn prefetch(address: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every x86-64 has the instruction, and it does nothing where nothing can be read.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}
+
 /// Calls `body(offset, lanes)` for the vectors that cover `length` elements; only the last can be partial.
 #[inline(always)]
 pub fn for_each_vector<S: Simd>(simd: S, length: usize, mut body: impl FnMut(usize, Lanes<S>)) {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use crate::{Exact, POOLS, Scratch, assert_close, bits, numbers, run_with_tiles};
 
 fn run(isa: Isa, pool: &Pool, shape: &MatmulShape, a: &[f32], b: &[f32]) -> Vec<f32> {
-    let plan = MatmulPlan::new(isa, shape.clone(), pool.threads());
+    let plan = MatmulPlan::new(isa, shape.clone(), pool.threads(), false);
     let rows = shape.batch_size() * shape.m;
     let mut c = vec![f32::NAN; rows * shape.n];
     let mut scratch = Scratch::new(plan.scratch_bytes());
@@ -243,7 +243,7 @@ fn a_pool_with_more_threads_than_planned_still_works() {
         ..MatmulShape::row_major(40, 700, 90)
     };
     let (a, b) = operands(&shape);
-    let plan = MatmulPlan::new(Isa::detect(), shape.clone(), 1);
+    let plan = MatmulPlan::new(Isa::detect(), shape.clone(), 1, false);
     let mut c = vec![f32::NAN; 40 * 700];
     let mut scratch = Scratch::new(plan.scratch_bytes());
     // SAFETY: as in `run`.
@@ -266,7 +266,7 @@ fn packed_weights_that_stay_are_packed_once() {
     let (a, b) = operands(&shape);
     let expected = reference(&shape, &a, &b);
     for isa in Isa::available() {
-        let plan = MatmulPlan::new(isa, shape.clone(), 2);
+        let plan = MatmulPlan::new(isa, shape.clone(), 2, true);
         let mut scratch = Scratch::new(plan.scratch_bytes() - plan.kept_bytes());
         let mut kept = Scratch::new(plan.kept_bytes());
         let mut run = |ready: bool, b: &[f32]| {
@@ -296,16 +296,26 @@ fn packed_weights_that_stay_are_packed_once() {
 
 #[test]
 fn tasks_that_pack_their_own_panels_agree_for_any_number_of_rows() {
-    // Columns of B along the contraction, as in the gradient of a dense layer by its input.
-    for (m, n, k) in [
-        (2, 700, 64),
-        (64, 1100, 128),
-        (97, 530, 16),
-        (256, 600, 600),
-        (33, 2000, 1024),
+    // Columns of B along the contraction, as in the gradient of a dense layer by its input, and rows, as in the layer itself; one
+    // piece of the contraction, and several.
+    for (m, n, k, turned) in [
+        (2, 700, 64, true),
+        (64, 1100, 128, true),
+        (97, 530, 16, true),
+        (256, 600, 600, true),
+        (33, 2000, 1024, true),
+        (10, 520, 1500, true),
+        (16, 530, 300, false),
+        (64, 2048, 512, false),
+        (97, 777, 1030, false),
+        (128, 515, 17, false),
     ] {
         let shape = MatmulShape {
-            b: [1, k as isize],
+            b: if turned {
+                [1, k as isize]
+            } else {
+                [n as isize, 1]
+            },
             ..MatmulShape::row_major(m, n, k)
         };
         let (a, b) = operands(&shape);

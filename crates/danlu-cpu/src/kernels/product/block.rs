@@ -10,8 +10,8 @@ use super::panels::{Panel, Steps};
 pub(super) enum BLayout {
     /// `k * stride + column`.
     InPlace { stride: usize },
-    /// Panel by panel, for a contraction of that length; see [`super::panels::pack_panel`].
-    Packed { k: usize },
+    /// Panel by panel, `k` steps of the contraction from `first` on; see [`super::panels::pack_panel`].
+    Packed { k: usize, first: usize },
 }
 
 /// Some rows, one behind the other, that only a part of the contraction is needed for: what they multiply is zero elsewhere.
@@ -72,8 +72,9 @@ impl Contraction<'_> {
             for panel in self.panels {
                 let (b, b_stride) = match self.b_layout {
                     BLayout::InPlace { stride } => (begin * stride + panel.start, stride),
-                    BLayout::Packed { k } => {
-                        (k * panel.packed_start + begin * panel.width, panel.width)
+                    BLayout::Packed { k, first } => {
+                        let place = k * panel.packed_start + (begin - first) * panel.width;
+                        (place, panel.width)
                     }
                 };
                 let first_column = if self.diagonal { panel.start } else { 0 };

@@ -40,8 +40,10 @@ pub struct MatmulPlan {
     groups: Vec<Range<usize>>,
     /// How many copies of the kernel's B are packed before; 0 if it is used where it lies, or packed by the tasks.
     packed_matrices: usize,
-    /// Each task packs the panels that it reads: they are its own, and stay in its cache.
+    /// Each task packs the panels that it reads, piece by piece: they are its own, and stay in its cache.
     packs_own: bool,
+    /// Tasks go through the rows of one group of panels before the next, so that a thread keeps its columns of B; else the other way.
+    by_columns: bool,
     schedule: Schedule,
     sharing: Sharing,
     /// Where A's zeros can be left out: how A lies.
@@ -57,9 +59,13 @@ const TRANSPOSING_COST: f64 = 1.5;
 /// Smaller products are not worth a look at their zeros.
 const LEAST_FLOPS_TO_SKIP: usize = 1_000_000;
 
-/// Elements that a task packs for itself at most, to stay in the second-level cache, and steps of the contraction at least and at most.
+/// Elements that a task packs for itself at most, to stay in the second-level cache; and steps of the contraction at least.
 const MOST_OWN_ELEMENTS: usize = 64 * 1024;
-const OWN_STEPS: Range<usize> = 16..1025;
+const LEAST_OWN_STEPS: usize = 16;
+/// Rows from which on a copy of B pays whose rows lie in memory one after the other.
+const LEAST_ROWS_TO_PACK: usize = 16;
+/// Groups of panels that packing tasks leave at least, where there are so many panels.
+const LEAST_OWN_GROUPS: usize = 8;
 /// Columns of such a task at most: more than a few cache lines of each of the result's rows, which may lie pages apart.
 const OWN_COLUMNS: usize = 256;
 
@@ -68,8 +74,9 @@ const SHALLOW: usize = 16;
 const SHALLOW_TILE: usize = 48 * 1024;
 
 impl MatmulPlan {
-    /// Plans for a pool of at most `threads` threads (a larger one works, but runs the plan on one thread).
-    pub fn new(isa: Isa, shape: MatmulShape, threads: usize) -> MatmulPlan {
+    /// Plans for a pool of at most `threads` threads (a larger one works, but runs the plan on one thread). `steady`: B is the same in
+    /// many runs, so that a packed copy of it can stay ([`MatmulPlan::kept_bytes`]).
+    pub fn new(isa: Isa, shape: MatmulShape, threads: usize, steady: bool) -> MatmulPlan {
         let shape = shape.folded();
         let lanes = isa.lanes();
         let cost = |rows: usize, columns: usize, packing: f64| {
@@ -77,11 +84,12 @@ impl MatmulPlan {
             work + packing * columns as f64 * shape.k as f64
         };
         // Columns of B that lie along the contraction, and all rows in one task, which can turn its panels itself.
+        let wide = shape.n >= 8 * kernel::widest_panel(lanes) * lanes;
         let packs_own = (2..=MOST_ROWS).contains(&shape.m)
-            && shape.n >= 8 * kernel::widest_panel(lanes) * lanes
+            && wide
             && shape.b[0] == 1
             && shape.b[1] > 1
-            && OWN_STEPS.contains(&shape.k);
+            && shape.k >= LEAST_OWN_STEPS;
         let packing_b = match () {
             () if shape.b[1] == 1 || shape.n == 1 => 0.0,
             () if packs_own => OWN_PACKING_COST,
@@ -126,18 +134,26 @@ impl MatmulPlan {
             batch
         };
         let in_place = (columns == 1 || b_stride[1] == 1) && b_stride[0] >= 0;
+        let pieces = shape.k.div_ceil(piece);
+        let by_pieces =
+            batch == 1 && !swapped && pieces >= 4 && rows <= MOST_ROWS && rows * columns <= 65536;
         // A panel that is narrower than B's rows is scattered over many pages and few cache sets: copied if enough rows use the copy.
-        let scattered = panels.len() > 1 && shape.k > 16 && rows * batch / distinct.max(1) >= 128;
-        let packs_own = packs_own && !swapped;
-        let packed_matrices = if (in_place && !scattered) || packs_own {
+        let scattered = panels.len() > 1 && shape.k > LEAST_OWN_STEPS;
+        let uses = rows * batch / distinct.max(1);
+        let packs_rows = in_place
+            && scattered
+            && !by_pieces
+            && wide
+            && (LEAST_ROWS_TO_PACK..=MOST_ROWS).contains(&rows)
+            && distinct == batch;
+        let packs_own = (packs_own || packs_rows) && !swapped && !(steady && scattered);
+        let copied = scattered && uses >= if steady { 2 } else { 128 };
+        let packed_matrices = if (in_place && !copied) || packs_own {
             0
         } else {
             distinct
         };
 
-        let pieces = shape.k.div_ceil(piece);
-        let by_pieces =
-            batch == 1 && !swapped && pieces >= 4 && rows <= MOST_ROWS && rows * columns <= 65536;
         let wanted_tasks = (flops / 1_000_000).clamp(1, 32);
         let (schedule, groups) = if by_pieces {
             // Half the rows, or the columns of one look at A's zeros.
@@ -168,8 +184,11 @@ impl MatmulPlan {
             }
             if packs_own {
                 let width = panels.first().map_or(1, |panel| panel.width);
-                let most = (OWN_COLUMNS / width.max(1)).max(1);
-                let together = (MOST_OWN_ELEMENTS / (width * shape.k).max(1)).clamp(1, most);
+                let most = (OWN_COLUMNS / width.max(1))
+                    .min(panels.len() / LEAST_OWN_GROUPS)
+                    .max(1);
+                let steps = piece.min(shape.k);
+                let together = (MOST_OWN_ELEMENTS / (width * steps).max(1)).clamp(1, most);
                 row_block = rows.next_multiple_of(tallest).min(MOST_ROWS);
                 groups = panels.len().div_ceil(together);
             }
@@ -215,6 +234,7 @@ impl MatmulPlan {
             groups,
             packed_matrices,
             packs_own,
+            by_columns: rows < columns,
             schedule,
             sharing,
             along,
@@ -274,7 +294,8 @@ impl MatmulPlan {
                     .groups
                     .iter()
                     .map(|group| packed_width(&self.panels[group.clone()]));
-                scratch_for(widths.max().unwrap_or(0) * self.shape.k) + SCRATCH_ALIGNMENT
+                let steps = piece_length(self.shape.k).min(self.shape.k);
+                scratch_for(widths.max().unwrap_or(0) * steps) + SCRATCH_ALIGNMENT
             }
             Schedule::Tiles { row_block } if self.swapped => {
                 scratch_for(row_block * packed_width(&self.panels)) + SCRATCH_ALIGNMENT

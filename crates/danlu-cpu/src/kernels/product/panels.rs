@@ -1,6 +1,9 @@
 //! The columns of a product, cut into panels as wide as the micro-kernel's tiles, and the copy of B that lays panels out one by one.
 
+use pulp::{Simd, WithSimd};
+
 use super::transpose::transpose;
+use crate::kernels::lanes::{for_each_vector, load, prefetch, store};
 use crate::simd::Isa;
 
 /// A range of columns.
@@ -155,6 +158,49 @@ pub(super) unsafe fn pack_panel(
                 unsafe {
                     *packed.add(k * panel.width + column) = *source.wrapping_offset(steps.at(k));
                 }
+            }
+        }
+    }
+}
+
+/// How many rows ahead a copy of rows asks for its source: a strip of rows that lie pages apart is nothing a processor foresees.
+const ROWS_AHEAD: isize = 8;
+
+/// Copies `from..to` of the contraction of panels whose columns lie side by side, row by row; each panel to
+/// `packed + k * packed_start`, its own place, which begins at `from - first`.
+pub(super) struct PackRows<'a> {
+    pub source: *const f32,
+    /// Elements from one row of the source to the next.
+    pub row_stride: isize,
+    /// Steps in the copy.
+    pub k: usize,
+    pub first: usize,
+    pub from: usize,
+    pub to: usize,
+    pub panels: &'a [Panel],
+    pub packed: *mut f32,
+}
+
+impl WithSimd for PackRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for k in self.from..self.to {
+            let row = self.source.wrapping_offset(k as isize * self.row_stride);
+            let ahead = ROWS_AHEAD * self.row_stride;
+            for panel in self.panels {
+                let from = row.wrapping_add(panel.start);
+                let place = self.k * panel.packed_start + (k - self.first) * panel.width;
+                let to = self.packed.wrapping_add(place);
+                for_each_vector(simd, panel.columns, |offset, lanes| {
+                    prefetch(from.wrapping_offset(ahead).wrapping_add(offset));
+                    // SAFETY: whoever made this value vouches for both sides.
+                    unsafe {
+                        let value = load(simd, from.wrapping_add(offset), lanes);
+                        store(simd, to.wrapping_add(offset), lanes, value);
+                    }
+                });
             }
         }
     }

@@ -408,8 +408,9 @@ impl<const PANELS: usize, const WIDTH: usize, const MASKED: bool> WithSimd
                 let panel = &panels[panel];
                 let (offset, stride) = match contraction.b_layout {
                     BLayout::InPlace { stride } => (k * stride + panel.start, stride),
-                    BLayout::Packed { k: length } => {
-                        (length * panel.packed_start + k * panel.width, panel.width)
+                    BLayout::Packed { k: length, first } => {
+                        let place = length * panel.packed_start + (k - first) * panel.width;
+                        (place, panel.width)
                     }
                 };
                 b_stride = stride;

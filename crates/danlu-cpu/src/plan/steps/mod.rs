@@ -148,7 +148,7 @@ pub(super) fn kernel(
     }
     let inputs: Vec<&Concrete> = node.inputs.iter().map(|&input| &nodes[input]).collect();
     let found = match &node.operation {
-        Operation::MatMul(product) => product::matmul(product, &inputs, node, isa, threads)?,
+        Operation::MatMul(product) => product::matmul(product, &inputs, node, isa, threads, usage)?,
         Operation::Convolution2d(convolution) => {
             product::forward(&convolution.options, &inputs, node, isa, threads, usage)?
         }

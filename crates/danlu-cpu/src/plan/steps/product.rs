@@ -361,6 +361,7 @@ pub(super) fn matmul(
     node: &Concrete,
     isa: Isa,
     threads: usize,
+    usage: Use,
 ) -> Result<Option<Kernel>> {
     if node.dtype != DType::F32 {
         return Ok(None);
@@ -405,7 +406,7 @@ pub(super) fn matmul(
         a: strides(m, k, product_of.transpose_left),
         b: strides(k, n, product_of.transpose_right),
     };
-    let plan = MatmulPlan::new(isa, shape, threads);
+    let plan = MatmulPlan::new(isa, shape, threads, usage.steady);
     Ok(Some(product(plan, n, threads)))
 }
 

@@ -582,7 +582,13 @@ impl Correlation {
             }
             _ => {
                 let b = packed.get().wrapping_add(group * self.packed_size());
-                (b, BLayout::Packed { k: self.k })
+                (
+                    b,
+                    BLayout::Packed {
+                        k: self.k,
+                        first: 0,
+                    },
+                )
             }
         }
     }

@@ -206,7 +206,10 @@ impl ScatterPlan {
             to: filters,
             piece: piece_length(filters),
             b: packed,
-            b_layout: BLayout::Packed { k: filters },
+            b_layout: BLayout::Packed {
+                k: filters,
+                first: 0,
+            },
             panels: &self.panels,
             c: room,
             c_stride: stride,

@@ -1,12 +1,15 @@
 //! Running a planned matrix product: how its tasks find their operands, and what each does.
 
 use super::super::block::{BLayout, Contraction, SumOfParts};
-use super::super::panels::{Panel, pack_panel, packed_width, piece_length};
+use super::super::panels::{PackRows, Panel, pack_panel, packed_width, piece_length};
 use super::super::transpose::transpose;
 use super::super::zeros;
 use super::super::{Epilogue, Room, Shared, Target, Tile, scratch_for};
 use super::{MOST_ROWS, MatmulPlan, Schedule, sum_block};
 use crate::threads::Pool;
+
+/// Columns of B that are packed together, row by row.
+const PACKED_COLUMNS: usize = 256;
 
 impl MatmulPlan {
     /// Computes C.
@@ -59,60 +62,75 @@ impl MatmulPlan {
     }
 
     fn pack(&self, pool: &Pool, b: Shared<f32>, packed: Shared<f32>) {
-        const CHUNK: usize = 512;
-        let chunks = self.shape.k.div_ceil(CHUNK);
-        let tasks = self.packed_matrices * self.panels.len() * chunks;
+        // Rows of B that lie in memory one after the other are read as they lie, by groups of panels as the tasks have them:
+        // a panel alone is a narrow strip of many pages, which no prefetcher follows.
+        let by_rows = self.b_stride[1] == 1;
+        let chunk = if by_rows { 64 } else { 512 };
+        let chunks = self.shape.k.div_ceil(chunk);
+        let together = if by_rows {
+            (PACKED_COLUMNS / self.panels[0].width).max(1)
+        } else {
+            1
+        };
+        let groups = self.panels.len().div_ceil(together);
+        let tasks = self.packed_matrices * groups * chunks;
         self.sharing.run(pool, tasks, &|_, task| {
-            let (rest, chunk) = (task / chunks, task % chunks);
-            let panel = &self.panels[rest % self.panels.len()];
-            let matrix = rest / self.panels.len();
-            let from = chunk * CHUNK;
-            let to = (from + CHUNK).min(self.shape.k);
-            let place = matrix * self.packed_size() + self.shape.k * panel.packed_start;
+            let (rest, index) = (task / chunks, task % chunks);
+            let first = rest % groups * together;
+            let panels = &self.panels[first..(first + together).min(self.panels.len())];
+            let matrix = rest / groups;
+            let from = index * chunk;
+            let piece = (from, (from + chunk).min(self.shape.k));
+            let packed = packed.get().wrapping_add(matrix * self.packed_size());
             // SAFETY: the source is B at offsets that the shape names; the packed copies have room in the scratch.
-            unsafe {
-                pack_panel(
-                    self.isa,
-                    b.get().wrapping_offset(self.matrix(matrix).1),
-                    &self.b_steps,
-                    self.b_stride[1],
-                    (from, to),
-                    panel,
-                    packed.get().add(place),
-                );
-            }
+            unsafe { self.pack_panels(b, matrix, panels, (self.shape.k, 0), piece, packed) };
         });
     }
 
-    /// Packs panels of a matrix into the room of a slot, and gives the kernel's B.
+    /// Packs `from..to` of the contraction of some panels of a matrix, for copies of `k` steps from `first` on.
     ///
     /// # Safety
-    /// The room is the task's own and large enough; `b` is readable.
-    unsafe fn pack_own(
+    /// B is readable at the offsets that the shape names, and the copies have room at `packed`.
+    unsafe fn pack_panels(
         &self,
         b: Shared<f32>,
-        index: usize,
+        matrix: usize,
         panels: &[Panel],
-        room: *mut f32,
-    ) -> (*const f32, BLayout) {
-        let k = self.shape.k;
-        let start = panels[0].packed_start;
+        (k, first): (usize, usize),
+        (from, to): (usize, usize),
+        packed: *mut f32,
+    ) {
+        let source = b.get().wrapping_offset(self.matrix(matrix).1).cast_const();
+        let [row_stride, column_stride] = self.b_stride;
+        if column_stride == 1 {
+            return self.isa.dispatch(PackRows {
+                source,
+                row_stride,
+                k,
+                first,
+                from,
+                to,
+                panels,
+                packed,
+            });
+        }
         for panel in panels {
+            let place = packed
+                .wrapping_add(k * panel.packed_start)
+                .wrapping_sub(first * panel.width);
             // SAFETY: the caller's promise.
             unsafe {
                 pack_panel(
                     self.isa,
-                    b.get().wrapping_offset(self.matrix(index).1),
+                    source,
                     &self.b_steps,
-                    self.b_stride[1],
-                    (0, k),
+                    column_stride,
+                    (from, to),
                     panel,
-                    room.add((panel.packed_start - start) * k),
+                    place,
                 );
             }
         }
-        // The kernel counts from the first panel of all.
-        (room.wrapping_sub(start * k), BLayout::Packed { k })
     }
 
     /// The kernel's B of a matrix.
@@ -129,7 +147,8 @@ impl MatmulPlan {
         } else {
             let copy = if self.packed_matrices == 1 { 0 } else { index };
             let packed = packed.get().wrapping_add(copy * self.packed_size());
-            (packed, BLayout::Packed { k: self.shape.k })
+            let k = self.shape.k;
+            (packed, BLayout::Packed { k, first: 0 })
         }
     }
 
@@ -144,10 +163,16 @@ impl MatmulPlan {
     ) {
         let shape = &self.shape;
         let row_blocks = self.rows.div_ceil(row_block);
-        let tasks = shape.batch_size() * row_blocks * self.groups.len();
+        let matrix_tasks = row_blocks * self.groups.len();
+        let tasks = shape.batch_size() * matrix_tasks;
         self.sharing.run(pool, tasks, &|slot, task| {
-            let (rest, group) = (task / self.groups.len(), task % self.groups.len());
-            let (index, row_task) = (rest / row_blocks, rest % row_blocks);
+            let (index, rest) = (task / matrix_tasks, task % matrix_tasks);
+            // The larger of the operands is what each thread should have its own part of.
+            let (group, row_task) = if self.by_columns {
+                (rest / row_blocks, rest % row_blocks)
+            } else {
+                (rest % self.groups.len(), rest / self.groups.len())
+            };
             let from = row_task * row_block;
             let to = (from + row_block).min(self.rows);
             let panels = &self.panels[self.groups[group].clone()];
@@ -156,12 +181,6 @@ impl MatmulPlan {
             let mut table = [0_isize; MOST_ROWS];
             let rows = self.row_table(&mut table, from, to);
             let block = own.get().wrapping_add(slot * self.slot_bytes()).cast();
-            let (b, b_layout) = if self.packs_own {
-                // SAFETY: the slot has room for the panels of a task.
-                unsafe { self.pack_own(b, index, panels, block) }
-            } else {
-                self.columns_of(index, b, packed)
-            };
             let block_stride = packed_width(&self.panels);
             let row = index * shape.m + if self.swapped { first } else { from };
             let tile_start = c.at(slot, row, shape.n);
@@ -170,24 +189,43 @@ impl MatmulPlan {
             } else {
                 (tile_start, shape.n)
             };
-            let contraction = Contraction {
-                a: a.get().wrapping_offset(self.matrix(index).0),
-                rows,
-                steps: &self.steps,
-                from: 0,
-                to: shape.k,
-                piece: piece_length(shape.k),
-                b,
-                b_layout,
-                panels,
-                c: place,
-                c_stride: stride,
-                accumulate: false,
-                diagonal: false,
-                zones: &[],
-            };
-            // SAFETY: the caller vouches for the operands; the tile is this task's own.
-            unsafe { self.contract(contraction, rooms.get(), slot) };
+            let whole =
+                |from: usize, to: usize, (b, b_layout): (*const f32, BLayout)| Contraction {
+                    a: a.get().wrapping_offset(self.matrix(index).0),
+                    rows,
+                    steps: &self.steps,
+                    from,
+                    to,
+                    piece: piece_length(shape.k),
+                    b,
+                    b_layout,
+                    panels,
+                    c: place,
+                    c_stride: stride,
+                    accumulate: from > 0,
+                    diagonal: false,
+                    zones: &[],
+                };
+            if self.packs_own {
+                let length = piece_length(shape.k);
+                for begin in (0..shape.k).step_by(length) {
+                    let end = (begin + length).min(shape.k);
+                    // The kernel counts from the first panel of all.
+                    let packed = block.wrapping_sub(panels[0].packed_start * (end - begin));
+                    let (k, first) = (end - begin, begin);
+                    let layout = BLayout::Packed { k, first };
+                    // SAFETY: the slot has room for a piece of the panels of a task; else as below.
+                    unsafe {
+                        self.pack_panels(b, index, panels, (k, first), (begin, end), packed);
+                        let contraction = whole(begin, end, (packed, layout));
+                        self.contract(contraction, rooms.get(), slot);
+                    }
+                }
+            } else {
+                let contraction = whole(0, shape.k, self.columns_of(index, b, packed));
+                // SAFETY: the caller vouches for the operands; the tile is this task's own.
+                unsafe { self.contract(contraction, rooms.get(), slot) };
+            }
             let mut tile = Tile {
                 row_start: row,
                 row_end: index * shape.m + to,
