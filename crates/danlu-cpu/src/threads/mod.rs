@@ -1,13 +1,14 @@
 //! A persistent worker pool for regions of tens of microseconds.
 //!
-//! [`Pool::run`] splits tasks `0..n` into one contiguous range per slot, the same ranges every time, so a thread meets the same data in
-//! step after step. A region is announced by a counter (the epoch). Each slot is claimed exactly once per region, by a compare-and-swap
-//! of that slot's own counter from the last epoch to this one: first by the thread of the same number; then by whoever is done, so that
-//! nobody waits for a thread that the operating system has not scheduled. The job is read only after a claim: a region cannot end before
-//! its claimed slots are done, so what a claim reads is alive.
+//! [`Pool::run`] splits tasks `0..n` into one contiguous range per thread, the same ranges every time, so a thread meets the same data in
+//! step after step. A region is announced by a counter (the epoch). A thread takes the tasks of its own range from the front; when they
+//! are all taken, it takes those of the others from the back, so that nobody waits long for a thread that is slow, or that the
+//! operating system has not scheduled. What is left of a range is one word with the epoch in it ([`Range`]), and a task is
+//! taken by a compare-and-swap of that word. The job is read only after a task was taken: a region cannot end before its tasks are
+//! done, so what is read then is alive.
 //!
 //! Idle workers spin for a bounded time and then park. No more workers are woken than the machine runs at once: with more threads than
-//! cores the surplus sleeps, and its slots are taken by those awake. A pool is there when all its workers have started; in a run nothing is allocated.
+//! cores the surplus sleeps, and its tasks are taken by those awake. A pool is there when all its workers have started; in a run nothing is allocated.
 
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -53,6 +54,18 @@ struct Job {
     tasks: usize,
 }
 
+impl Job {
+    /// The tasks of a thread.
+    fn range(&self, slot: usize, threads: usize) -> std::ops::Range<usize> {
+        slot * self.tasks / threads..(slot + 1) * self.tasks / threads
+    }
+
+    /// How many tasks are taken at once.
+    fn bundle(&self, threads: usize) -> usize {
+        self.tasks.div_ceil(threads).div_ceil(Range::MOST).max(1)
+    }
+}
+
 fn nothing(_slot: usize, _task: usize) {}
 
 /// What the caller writes to begin a region.
@@ -65,23 +78,66 @@ struct Worker {
     parked: AtomicBool,
 }
 
+/// What is left of a range of tasks: the region's epoch, the tasks taken from the front and those left (in bundles, where a range has more
+/// than 65,535), packed into one word. Epochs count on by 32 bits.
+struct Range(AtomicU64);
+
+/// Which end a task is taken from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Front,
+    Back,
+}
+
+impl Range {
+    const MOST: usize = u16::MAX as usize;
+
+    fn set(&self, epoch: u64, count: usize) {
+        self.0.store(epoch << 32 | count as u64, Ordering::Release);
+    }
+
+    /// The number of a bundle that nobody else takes, if the range is still of that epoch and has one left.
+    fn take(&self, epoch: u64, end: End) -> Option<usize> {
+        let mut word = self.0.load(Ordering::Relaxed);
+        loop {
+            let (front, left) = (word >> 16 & 0xFFFF, word & 0xFFFF);
+            if word >> 32 != epoch & 0xFFFF_FFFF || left == 0 {
+                return None;
+            }
+            let (taken, rest) = match end {
+                End::Front => (front, (front + 1) << 16 | (left - 1)),
+                End::Back => (front + left - 1, front << 16 | (left - 1)),
+            };
+            let next = word >> 32 << 32 | rest;
+            let exchange =
+                self.0
+                    .compare_exchange_weak(word, next, Ordering::Acquire, Ordering::Relaxed);
+            match exchange {
+                Ok(_) => return Some(taken as usize),
+                Err(now) => word = now,
+            }
+        }
+    }
+}
+
 struct Shared {
     announcement: Padded<Announcement>,
+    /// Bundles of tasks that are not done.
     remaining: Padded<AtomicUsize>,
-    slots: Box<[Padded<AtomicU64>]>,
+    ranges: Box<[Padded<Range>]>,
     workers: Box<[Padded<Worker>]>,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
     stop: AtomicBool,
     spin: Duration,
     awake: usize,
     measuring: AtomicBool,
-    /// Nanoseconds that slots worked, and that regions took times the threads that share them, while measuring.
+    /// Nanoseconds that threads worked, and that regions took times the threads that share them, while measuring.
     worked: AtomicU64,
     taken: AtomicU64,
 }
 
-// SAFETY: `job` is written only by the thread that holds `Pool::busy`, while no slot is claimed and unfinished, and is read only between
-// a slot's claim and its end (see `Shared::work`); everything else is atomic or locked.
+// SAFETY: `job` is written only by the thread that holds `Pool::busy`, while no task is taken and unfinished, and is read only between
+// the taking of a task and its end (see `Shared::work`); everything else is atomic or locked.
 unsafe impl Sync for Shared {}
 // SAFETY: the raw pointer in `job` is not owned; it is only followed while the region that lent it runs.
 unsafe impl Send for Shared {}
@@ -116,7 +172,9 @@ impl Pool {
                 }),
             }),
             remaining: Padded(AtomicUsize::new(0)),
-            slots: (0..threads).map(|_| Padded(AtomicU64::new(0))).collect(),
+            ranges: (0..threads)
+                .map(|_| Padded(Range(AtomicU64::new(0))))
+                .collect(),
             workers: (1..threads)
                 .map(|_| {
                     Padded(Worker {
@@ -165,7 +223,7 @@ impl Pool {
         }
     }
 
-    /// The number of slots that a region is split into: the `threads` that the pool was made with.
+    /// The number of ranges that a region is split into: the `threads` that the pool was made with.
     pub fn threads(&self) -> usize {
         self.threads
     }
@@ -181,18 +239,19 @@ impl Pool {
         taken.saturating_sub(self.shared.worked.load(Ordering::Relaxed))
     }
 
-    /// Runs `task` for `0..tasks`; slot `t` of `T` gets the range `t * tasks / T .. (t + 1) * tasks / T`, in order.
+    /// Runs `task` for `0..tasks`; thread `t` of `T` has the range `t * tasks / T .. (t + 1) * tasks / T`, in order, but for what others
+    /// take who are done with theirs.
     ///
     /// Returns when all are done. With one thread, one task, or from inside another region, they run here, in order.
     ///
     /// # Panics
-    /// If a task panics, its slot stops, the others finish, and the (first) panic goes on here. The pool stays usable.
+    /// If a task panics, the others are done all the same, and the (first) panic goes on here. The pool stays usable.
     pub fn run(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
         self.run_with_slot(tasks, &|_, index| task(index));
     }
 
-    /// As [`Pool::run`], with the slot's number (below [`Pool::threads`]) before the task's: no two threads have the same slot within a
-    /// region, so scratch memory can be kept per slot.
+    /// As [`Pool::run`], with the thread's number, its slot (below [`Pool::threads`]), before the task's: no two threads have the same slot
+    /// within a region, so scratch memory can be kept per slot.
     pub fn run_with_slot(&self, tasks: usize, task: &(dyn Fn(usize, usize) + Sync)) {
         if tasks <= 1 || self.threads == 1 || self.busy.swap(true, Ordering::Acquire) {
             for index in 0..tasks {
@@ -219,7 +278,7 @@ impl Pool {
         let shared = &*self.shared;
         let announcement = &shared.announcement.0;
         let epoch = announcement.epoch.load(Ordering::Relaxed) + 1;
-        // SAFETY: only the lifetime changes; the pointer is followed only by slots claimed in this region, and this function returns
+        // SAFETY: only the lifetime changes; the pointer is followed only for tasks taken in this region, and this function returns
         // after all of them are done.
         let run = unsafe {
             std::mem::transmute::<
@@ -227,10 +286,20 @@ impl Pool {
                 *const (dyn Fn(usize, usize) + Sync + 'static),
             >(task)
         };
-        // SAFETY: the last region is over (`remaining` was 0), and nobody reads the job without claiming a slot of the new epoch, which
-        // is announced only below.
-        unsafe { *announcement.job.get() = Job { run, tasks } };
-        shared.remaining.0.store(self.threads, Ordering::Relaxed);
+        let job = Job { run, tasks };
+        let bundles = |slot: usize| {
+            job.range(slot, self.threads)
+                .len()
+                .div_ceil(job.bundle(self.threads))
+        };
+        let all = (0..self.threads).map(bundles).sum();
+        // SAFETY: the last region is over (`remaining` was 0), and nobody reads the job without a task of the new epoch, which there are
+        // only after it is written.
+        unsafe { *announcement.job.get() = job };
+        shared.remaining.0.store(all, Ordering::Relaxed);
+        for (slot, range) in shared.ranges.iter().enumerate() {
+            range.0.set(epoch, bundles(slot));
+        }
         announcement.epoch.store(epoch, Ordering::SeqCst);
         let wake = (self.unpark.len()).min(shared.awake - 1);
         for (worker, thread) in shared.workers.iter().zip(&self.unpark).take(wake) {
@@ -307,51 +376,49 @@ impl Shared {
         }
     }
 
-    /// Runs the own slot, then every other one that nobody has claimed.
+    /// Runs the tasks of the own range, then what is left of the others'.
     fn work(&self, own: usize, epoch: u64) {
-        let count = self.slots.len();
+        let mut begin = None;
+        let mut done = 0;
+        let count = self.ranges.len();
         for step in 0..count {
-            let slot = if own + step < count {
+            let of = if own + step < count {
                 own + step
             } else {
                 own + step - count
             };
-            let claim = &self.slots[slot].0;
-            if claim.load(Ordering::Relaxed) == epoch - 1
-                && claim
-                    .compare_exchange(epoch - 1, epoch, Ordering::Acquire, Ordering::Relaxed)
-                    .is_ok()
-            {
-                self.run_slot(slot);
-            }
-        }
-    }
-
-    /// Runs the tasks of a slot that this thread has just claimed.
-    fn run_slot(&self, slot: usize) {
-        // SAFETY: the claim was of the epoch that this thread saw announced, so the job written before it is visible, and it stays as it
-        // is until `remaining` reaches 0, which this slot's end is needed for.
-        let job = unsafe { *self.announcement.0.job.get() };
-        let begin = self.begin();
-        let count = self.slots.len();
-        let (from, to) = (slot * job.tasks / count, (slot + 1) * job.tasks / count);
-        if from < to {
-            // SAFETY: as above: the closure is borrowed by the caller until the region ends.
-            let run = unsafe { &*job.run };
-            let result = catch_unwind(AssertUnwindSafe(|| {
-                for task in from..to {
-                    run(slot, task);
+            let end = if step == 0 { End::Front } else { End::Back };
+            while let Some(bundle) = self.ranges[of].0.take(epoch, end) {
+                if done == 0 {
+                    begin = self.begin();
                 }
-            }));
-            if let Err(panic) = result {
-                self.panic
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .get_or_insert(panic);
+                // SAFETY: the task that was taken is of the region that wrote the job, and the job stays as it is, and its closure
+                // borrowed, until `remaining` reaches 0, which this task's end is needed for.
+                let (job, run) = unsafe {
+                    let job = *self.announcement.0.job.get();
+                    (job, &*job.run)
+                };
+                let range = job.range(of, count);
+                let size = job.bundle(count);
+                let from = range.start + bundle * size;
+                let result = catch_unwind(AssertUnwindSafe(|| {
+                    for task in from..(from + size).min(range.end) {
+                        run(own, task);
+                    }
+                }));
+                if let Err(panic) = result {
+                    self.panic
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .get_or_insert(panic);
+                }
+                done += 1;
             }
         }
-        self.add(&self.worked, begin, 1);
-        self.remaining.0.fetch_sub(1, Ordering::Release);
+        if done > 0 {
+            self.add(&self.worked, begin, 1);
+            self.remaining.0.fetch_sub(done, Ordering::Release);
+        }
     }
 
     /// Now, where it is measured.
@@ -365,7 +432,7 @@ impl Shared {
         }
     }
 
-    /// Waits until every slot is done. All are claimed by now; a claimer may have lost its core, so after a while the caller offers its
+    /// Waits until every task is done. All are taken by now; who took one may have lost its core, so after a while the caller offers its
     /// own.
     fn wait_for_the_others(&self) {
         let mut spins = 0_u32;

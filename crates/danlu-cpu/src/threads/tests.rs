@@ -49,25 +49,68 @@ fn parked_workers_wake_again() {
 }
 
 #[test]
-fn slots_are_contiguous_ranges_and_exclusive() {
+fn no_two_threads_have_one_slot() {
     let pool = all_awake(3, Duration::from_millis(1));
-    let slots: Vec<AtomicUsize> = (0..10).map(|_| AtomicUsize::new(usize::MAX)).collect();
     let inside: Vec<AtomicBool> = (0..3).map(|_| AtomicBool::new(false)).collect();
     for _ in 0..1_000 {
-        pool.run_with_slot(10, &|slot, task| {
+        pool.run_with_slot(10, &|slot, _| {
             assert!(
                 !inside[slot].swap(true, Ordering::SeqCst),
                 "two threads in slot {slot}"
             );
-            slots[task].store(slot, Ordering::Relaxed);
             inside[slot].store(false, Ordering::SeqCst);
         });
     }
-    let slots: Vec<usize> = slots
-        .iter()
-        .map(|slot| slot.load(Ordering::Relaxed))
-        .collect();
-    assert_eq!(slots, [0, 0, 0, 1, 1, 1, 2, 2, 2, 2]);
+}
+
+#[test]
+fn ranges_are_taken_from_both_ends_and_only_in_their_epoch() {
+    let range = Range(AtomicU64::new(0));
+    range.set(7, 3);
+    assert_eq!(range.take(6, End::Front), None);
+    assert_eq!(range.take(7, End::Front), Some(0));
+    assert_eq!(range.take(7, End::Back), Some(2));
+    assert_eq!(range.take(7, End::Front), Some(1));
+    assert_eq!(range.take(7, End::Front), None);
+    assert_eq!(range.take(7, End::Back), None);
+    // Epochs of more than 32 bits, and as many tasks as there can be.
+    let epoch = (1 << 32) + 5;
+    range.set(epoch, Range::MOST);
+    assert_eq!(range.take(epoch, End::Back), Some(Range::MOST - 1));
+    assert_eq!(range.take(epoch, End::Front), Some(0));
+    assert_eq!(range.take(epoch + 1, End::Front), None);
+}
+
+#[test]
+fn who_is_done_helps_a_slow_thread() {
+    let pool = all_awake(2, Duration::from_millis(1));
+    // Who meets task 0 goes on only when all the others are done, some of which are of the same range: without help it never ends.
+    let others = AtomicUsize::new(0);
+    pool.run(8, &|task| {
+        if task == 0 {
+            while others.load(Ordering::Acquire) < 7 {
+                std::thread::yield_now();
+            }
+        } else {
+            others.fetch_add(1, Ordering::Release);
+        }
+    });
+    assert_eq!(others.load(Ordering::Relaxed), 7);
+}
+
+#[test]
+fn more_tasks_than_a_range_counts_run_once() {
+    let pool = all_awake(2, Duration::from_millis(1));
+    let tasks = 2 * Range::MOST * 3 + 17;
+    let counts: Vec<AtomicUsize> = (0..tasks).map(|_| AtomicUsize::new(0)).collect();
+    pool.run(tasks, &|task| {
+        counts[task].fetch_add(1, Ordering::Relaxed);
+    });
+    assert!(
+        counts
+            .iter()
+            .all(|count| count.load(Ordering::Relaxed) == 1)
+    );
 }
 
 #[test]
