@@ -1,7 +1,5 @@
 //! Adadelta.
 
-use danlu_graph::Value;
-
 use super::arithmetic::mix;
 use super::options::{own_arguments, shared_arguments};
 use super::{
@@ -75,11 +73,13 @@ impl Optimizer for Adadelta {
     }
     fn update(&self, _: &Step, parameter: &Parameter) -> Result<Update> {
         let gradient = &parameter.gradient;
-        let root = |x: &Value| -> Result<Value> { Ok(x.add_scalar(self.epsilon)?.sqrt()?) };
         let gradients = mix(&parameter.slots[0], &gradient.square()?, self.rho)?;
         let old = &parameter.slots[1];
-        let scaled = root(old)?.multiply(gradient)?;
-        let change = scaled.divide(&root(&gradients)?)?.negate()?;
+        // One root of the quotient, where Keras divides two roots.
+        let square = old
+            .add_scalar(self.epsilon)?
+            .divide(&gradients.add_scalar(self.epsilon)?)?;
+        let change = square.sqrt()?.multiply(gradient)?.negate()?;
         let changes = mix(old, &change.square()?, self.rho)?;
         let step = change.multiply(&parameter.learning_rate)?;
         Ok(Update {

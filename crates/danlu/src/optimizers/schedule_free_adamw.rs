@@ -104,16 +104,15 @@ impl Optimizer for ScheduleFreeAdamW {
         let corrected = velocity.multiply(&correction)?;
         let divisor = corrected.sqrt()?.add_scalar(self.epsilon)?;
         let place = old.subtract(&gradient.multiply(&rate)?.divide(&divisor)?)?;
-        // In f32, so that both shares are 1 together.
+        // Keras divides by `beta_1` to find the average, and multiplies the new one by it; here it is found and mixed at once. In f32, so
+        // that both shares are 1 together.
         let rest = f64::from(1.0 - self.beta_1 as f32);
         let average = value.subtract(&place.multiply_scalar(rest)?)?;
-        let average = divide_by(&average, self.beta_1)?;
         let share = t.reciprocal()?;
         let kept = average.multiply(&from_number(1.0, &share)?)?;
-        let average = kept.add(&place.multiply(&share)?)?;
-        let new = place.multiply_scalar(rest)?;
+        let taken = share.multiply_scalar(self.beta_1)?.add_scalar(rest)?;
         Ok(Update {
-            value: new.add(&average.multiply_scalar(self.beta_1)?)?,
+            value: kept.add(&place.multiply(&taken)?)?,
             slots: vec![place, velocity],
         })
     }

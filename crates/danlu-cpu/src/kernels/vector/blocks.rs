@@ -10,11 +10,13 @@ use super::Chain;
 use super::binary::{BinaryLoop, each_binary};
 use super::formulas::{ChainLoop, MOST_OPERANDS, MOST_SCALARS, each_chain};
 use super::unary::{UnaryLoop, each_unary};
-use crate::kernels::lanes::{load, store, truth};
+use crate::kernels::lanes::{load, prefetch, store, truth};
 use crate::simd::Isa;
 
 /// Elements of a block.
 pub const BLOCK: usize = 128;
+/// How many blocks ahead the streams are asked for.
+const AHEAD: usize = 4;
 /// Blocks that a run has room for: its constants and registers.
 pub const MOST_BLOCKS: usize = 64;
 
@@ -100,6 +102,11 @@ impl WithSimd for Run<'_> {
                 *place = start.wrapping_add(row * stride);
             }
             for _ in 0..blocks {
+                for place in &table[..streams] {
+                    for line in (0..BLOCK).step_by(16) {
+                        prefetch(place.wrapping_add(AHEAD * BLOCK + line));
+                    }
+                }
                 // SAFETY: all streams hold another block.
                 unsafe { block(simd, run.instructions, &table) };
                 for place in &mut table[..streams] {

@@ -136,9 +136,11 @@ formulas! {
     /// `a - b * s / ((c + t) * u)`.
     BoundedStep(f, [a, b, c], [s, t, u]) =
         f.subtract(a, f.divide(f.multiply(b, s), f.multiply(f.add(c, t), u)));
-    /// `-(sqrt(a + s) * b / sqrt(c + t))`: a step in units of steps before it.
+    /// `-(sqrt((a + s) / (b + t)) * c)`: a step in units of steps before it.
     RootShare(f, [a, b, c], [s, t]) =
-        f.negate(f.divide(f.multiply(f.sqrt(f.add(a, s)), b), f.sqrt(f.add(c, t))));
+        f.negate(f.multiply(f.sqrt(f.divide(f.add(a, s), f.add(b, t))), c));
+    /// `a * s + b * t`.
+    Blend(f, [a, b], [s, t]) = f.add(f.multiply(a, s), f.multiply(b, t));
     /// `a + (b - (c - sqrt(d)) * s * e)`: how FTRL's linear term grows.
     Proximal(f, [a, b, c, d, e], [s]) =
         f.add(a, f.subtract(b, f.multiply(f.multiply(f.subtract(c, f.sqrt(d)), s), e)));
