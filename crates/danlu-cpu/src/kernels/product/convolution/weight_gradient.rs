@@ -44,8 +44,10 @@ pub struct ConvolutionWeightGradientPlan {
     noted: Option<Box<NotedWeightGradient>>,
 }
 
-/// Windows of a piece, about.
+/// Windows of a piece, about; with few filters so many that the first-level cache holds what each tile reads again.
 const PIECE_WINDOWS: usize = 512;
+const FEW_FILTERS: usize = 16;
+const PIECE_OF_FEW_FILTERS: usize = 256;
 /// Elements of a gradient that is spread for a piece, about, and windows of such a piece at least.
 const SPREAD_ELEMENTS: usize = 4096;
 const LEAST_WINDOWS: usize = 96;
@@ -82,6 +84,7 @@ impl ConvolutionWeightGradientPlan {
         // A gradient that is spread for a piece should stay in the first-level cache.
         let wanted = match pooled {
             Some(_) => (SPREAD_ELEMENTS / shape.filters.max(1)).clamp(LEAST_WINDOWS, PIECE_WINDOWS),
+            None if shape.filters <= FEW_FILTERS => PIECE_OF_FEW_FILTERS,
             None => PIECE_WINDOWS,
         };
         let few = pooled.and_then(|pool| FewChannels::new(isa, &shape, &pool));
