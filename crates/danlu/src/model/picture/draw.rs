@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::layout::Placed;
 use super::{Card, Diagram, Look};
+use crate::plots::escape;
 
 /// A box's height, the room between two rows and the picture's edge, in pixels.
 const HEIGHT: f64 = 46.0;
@@ -31,22 +32,6 @@ pub(super) fn width(card: &Card) -> f64 {
         (characters(&card.name) + 2.0) * CHARACTER + characters(&card.class_name) * CHARACTER;
     let second = characters(&card.facts) * SMALL;
     (first.max(second) + 28.0).max(120.0).ceil()
-}
-
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => safe += "&amp;",
-            '<' => safe += "&lt;",
-            '>' => safe += "&gt;",
-            '"' => safe += "&quot;",
-            // Not allowed in XML.
-            control if control.is_control() => safe.push(' '),
-            other => safe.push(other),
-        }
-    }
-    safe
 }
 
 fn top(row: usize) -> f64 {
@@ -81,7 +66,7 @@ pub(super) fn document(name: &str, diagram: &Diagram, widths: &[f64], placed: &P
          <title>{}</title>\n<style>{STYLE}</style>\n\
          <defs><marker id=\"head\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\">\
          <path class=\"head\" d=\"M0 0L8 4L0 8z\"/></marker></defs>\n",
-        escaped(name)
+        escape(name)
     );
     let ports = Ports::new(diagram, placed);
     for (edge, &(from, to)) in diagram.edges.iter().enumerate() {
@@ -136,10 +121,10 @@ pub(super) fn document(name: &str, diagram: &Diagram, widths: &[f64], placed: &P
             x - widths[call] / 2.0,
             widths[call],
             y + 19.0,
-            escaped(&card.name),
-            escaped(&card.class_name),
+            escape(&card.name),
+            escape(&card.class_name),
             y + 37.0,
-            escaped(&card.facts),
+            escape(&card.facts),
         );
         let label = label(call);
         if label.is_empty() {
@@ -153,7 +138,7 @@ pub(super) fn document(name: &str, diagram: &Diagram, widths: &[f64], placed: &P
              <text class=\"end\" x=\"{out:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
             below + 14.0,
             below + 26.0,
-            escaped(&label),
+            escape(&label),
         );
     }
     text + "</svg>\n"
