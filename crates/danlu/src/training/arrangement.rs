@@ -99,8 +99,18 @@ impl Arrangement {
                 [_] => "one target array".to_owned(),
                 names => format!("{} target arrays: {}", names.len(), names.join(", ")),
             };
-            let received = format!("{} arrays", own.len());
-            return Err(Error::mismatch(name, expected, received, ""));
+            let received = match own.len() {
+                1 => "1 array".to_owned(),
+                count => format!("{count} arrays"),
+            };
+            let hint = match wanted.len() > own.len() {
+                true => {
+                    "give each output its target (in a recipe `[data.targets]` may make several of one), or a loss to those \
+                     outputs only that have one"
+                }
+                false => "leave out those that no output has a loss for",
+            };
+            return Err(Error::mismatch(name, expected, received, hint));
         };
         let mut weights = Vec::new();
         let mut weights_of = vec![None; objectives.len()];
