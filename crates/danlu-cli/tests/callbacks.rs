@@ -93,11 +93,23 @@ fn a_training_ends_where_a_callback_says_so() {
     place.write("c.toml", recipe(diverging, nan));
     let stderr = place.bad("train c.toml --out c", 1);
     assert!(
-        stderr.contains("training ends") && stderr.contains("no finite number"),
+        stderr.contains("training ends") && stderr.contains("the loss became"),
         "{stderr}"
     );
     let run: Value = serde_json::from_slice(&place.read("c/run.json")).unwrap();
     assert_eq!(run["state"], "failed");
+    // It is traced to its first operation, as without the callback.
+    let traced = run["diagnoses"].as_array().unwrap().last().unwrap();
+    assert_eq!(traced["kind"], "non_finite");
+    assert!(stderr.contains("the first to be"), "{stderr}");
+    place.write("d.toml", recipe(diverging, ""));
+    place.bad("train d.toml --out d", 1);
+    let plain: Value = serde_json::from_slice(&place.read("d/run.json")).unwrap();
+    assert_eq!(plain["diagnoses"].as_array().unwrap().last(), Some(traced));
+    assert_eq!(run["events"][0]["callback"], "TerminateOnNaN");
+    let off = "train c.toml --out off --set training.diagnose=false";
+    let stderr = place.bad(off, 1);
+    assert!(stderr.contains("try a smaller learning rate"), "{stderr}");
     assert!(!place.has("c/model.keras"));
 }
 
