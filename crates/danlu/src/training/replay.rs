@@ -3,7 +3,7 @@
 use danlu_graph::Tensor;
 
 use crate::diagnosis::{Diagnosis, Found, data_fault, first_bad, largest, locate};
-use crate::optimizers::LearningRate;
+use crate::optimizers::{LEARNING_RATE, LearningRate};
 use crate::{Model, Result};
 
 use super::fit::Progressed;
@@ -76,6 +76,11 @@ impl Model {
                 let at = (epoch, run.progress.step);
                 while let Some(set) = rates.next_if(|set| (set.epoch, set.step) <= at) {
                     self.set_learning_rate(set.learning_rate)?;
+                    let rate = self.executor()?.read_state(LEARNING_RATE)?;
+                    let own = before.iter_mut().find(|(name, _)| name == LEARNING_RATE);
+                    if let Some((_, own)) = own {
+                        *own = rate;
+                    }
                 }
                 let step = run.progress.step + 1;
                 let plan = run.stepper.run(self, batch, weights, examples, indices)?;

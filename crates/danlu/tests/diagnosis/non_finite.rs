@@ -271,6 +271,20 @@ fn learning_rates_that_callbacks_set_are_taken_again() {
 }
 
 #[test]
+fn a_learning_rate_that_breaks_its_own_step_is_taken_again() {
+    // Gradients of large targets, so that the step itself is more than float32 holds.
+    let examples = curve(256, 4, 1e4, 0.1);
+    let data = (&examples.x, &examples.y);
+    let mut broken = line(1e-9);
+    let error = broken.fit(data, options().callback(Rates(vec![((1, 3), 1e38)])));
+    assert_eq!(place_of(error.unwrap_err()), (2, 5), "the loss shows it");
+    let again = options().learning_rates(broken.learning_rates());
+    let found = line(1e-9).find_non_finite(data, again).unwrap();
+    let found = found.expect("it happens again");
+    assert_eq!((found.epoch, found.step), (2, 4), "{found}");
+}
+
+#[test]
 fn what_breaks_in_the_middle_of_an_epoch_after_going_on_is_found_from_the_state() {
     let examples = curve(256, 4, 1.0, 0.1);
     let data = (&examples.x, &examples.y);
