@@ -6,7 +6,7 @@ use danlu::Model;
 use danlu::callbacks::Note;
 use danlu::data::{Dataset, validation_split};
 use danlu::diagnosis::{Diagnose, Diagnosis};
-use danlu::training::{FitOptions, TrainingState};
+use danlu::training::{FitOptions, History, TrainingState};
 use serde_json::Value;
 
 use crate::failure::Result;
@@ -60,8 +60,24 @@ pub fn to_json(found: &[Diagnosis]) -> Value {
     found.map(|one| Value::Object(one.to_json())).collect()
 }
 
+/// A training that a `TerminateOnNaN` ended, as the error that it is without one: such a model is of no use.
+pub fn not_finite(history: &History, model: &Model) -> Option<danlu::Error> {
+    let name = history.ended_by.as_deref()?;
+    let note = history.notes.iter().rfind(|note| note.callback == name)?;
+    let value = note.facts.get("loss")?.as_str()?.parse().ok()?;
+    let step = note.facts.get("step")?.as_u64()?;
+    (name == "TerminateOnNaN").then(|| danlu::Error::NotFinite {
+        what: "the loss".to_owned(),
+        epoch: note.epoch + 1,
+        step: usize::try_from(step).ok(),
+        value,
+        learning_rate: model.learning_rate().unwrap_or(f64::NAN),
+        diagnosis: None,
+    })
+}
+
 /// An error of `fit` with where a number that is not finite began: the steps since `state`, or since the model was `made`, are run
-/// once more.
+/// once more. `options` have the learning rates that callbacks set on the way.
 pub fn explain(
     error: danlu::Error,
     data: &Arc<dyn Dataset>,
@@ -91,10 +107,6 @@ pub fn explain(
     ));
     let find = || -> Result<Option<Diagnosis>> {
         let mut model = make()?;
-        if state.is_none() && epoch == 1 {
-            // A callback may have set it; a schedule goes its own way.
-            let _ = model.set_learning_rate(learning_rate);
-        }
         let options = options.epochs(epoch);
         let options = match state {
             Some(state) => options.resume(state),

@@ -51,7 +51,19 @@ fn what_callbacks_do_is_said_recorded_and_written_into_the_run_folder() {
     assert_eq!(last.weights().unwrap(), model.weights().unwrap());
     assert!(place.has("a/1.weights.h5"));
     let table = String::from_utf8(place.read("a/log.csv")).unwrap();
-    assert!(table.starts_with("epoch;loss;val_loss\r\n0;"), "{table}");
+    assert!(
+        table.starts_with("epoch;learning_rate;loss;val_loss\r\n0;0.5;"),
+        "{table}"
+    );
+    assert_eq!(
+        report["history"]["learning_rate"],
+        serde_json::json!([0.5, 0.5, 0.25])
+    );
+    let history = String::from_utf8(place.read("a/history.csv")).unwrap();
+    assert!(
+        history.starts_with("epoch,loss,val_loss,learning_rate\n"),
+        "{history}"
+    );
     assert_eq!(table.lines().count(), 4);
     // The run's own recipe does the same.
     place.good("train a/recipe.toml --out b -q");
@@ -93,11 +105,24 @@ fn a_training_ends_where_a_callback_says_so() {
     place.write("c.toml", recipe(diverging, nan));
     let stderr = place.bad("train c.toml --out c", 1);
     assert!(
-        stderr.contains("training ends") && stderr.contains("no finite number"),
+        stderr.contains("training ends") && stderr.contains("the loss became"),
         "{stderr}"
     );
     let run: Value = serde_json::from_slice(&place.read("c/run.json")).unwrap();
     assert_eq!(run["state"], "failed");
+    // It is traced to its first operation, as without the callback.
+    let traced = run["diagnoses"].as_array().unwrap().last().unwrap();
+    assert_eq!(traced["kind"], "non_finite");
+    assert!(stderr.contains("the first to be"), "{stderr}");
+    place.write("d.toml", recipe(diverging, ""));
+    place.bad("train d.toml --out d", 1);
+    let plain: Value = serde_json::from_slice(&place.read("d/run.json")).unwrap();
+    assert_eq!(plain["diagnoses"].as_array().unwrap().last(), Some(traced));
+    let events = run["events"].as_array().unwrap();
+    assert_eq!(events.last().unwrap()["callback"], "TerminateOnNaN");
+    let off = "train c.toml --out off --set training.diagnose=false";
+    let stderr = place.bad(off, 1);
+    assert!(stderr.contains("try a smaller learning rate"), "{stderr}");
     assert!(!place.has("c/model.keras"));
 }
 

@@ -171,6 +171,15 @@ fn runs_are_listed_filtered_and_sorted() {
     assert!(stderr.contains("did you mean `val_loss`"), "{stderr}");
     let stderr = place.bad("runs --filter loss", 2);
     assert!(stderr.contains("val_accuracy>0.9"), "{stderr}");
+    // Also where there is nothing to filter.
+    std::fs::create_dir(place.path("empty")).unwrap();
+    for filter in ["val_loss>>3", "loss", "=3"] {
+        let stderr = place.bad(&format!("runs empty --filter {filter}"), 2);
+        assert!(
+            stderr.contains(filter) && stderr.contains("val_accuracy>0.9"),
+            "{stderr}"
+        );
+    }
     let stderr = place.bad("runs nowhere", 2);
     assert!(stderr.contains("nowhere"), "{stderr}");
 }

@@ -280,6 +280,108 @@ fn checkpoints_are_made_as_the_recipe_says() {
     place.good("evaluate a/checkpoints/76 --data digits --quiet");
 }
 
+#[test]
+fn a_run_that_was_killed_while_its_first_checkpoint_was_written_lacks_nothing_in_the_end() {
+    let place = place(3);
+    place.good("train r.toml --out whole --quiet");
+    place.good("train r.toml --epochs 1 --out cut --quiet");
+    // Of the first epoch's three, the best one is written first: here the process was killed after it.
+    for name in ["last", "checkpoints"] {
+        std::fs::remove_dir_all(place.path("cut").join(name)).unwrap();
+    }
+    let text = String::from_utf8(place.read("cut/run.json")).unwrap();
+    place.write("cut/run.json", text.replace("finished", "running"));
+    let set = "--epochs 2";
+    let report = place.json(&format!("train --resume cut {set} --json --quiet"));
+    assert_eq!(report["resumed_from"]["epoch"], 1);
+    place.good(&format!("train r.toml {set} --out two --quiet"));
+    let files = |run: &str| whatever_was_planned(outcome(&place.path(run)));
+    assert_equal(&files("cut"), &files("two"), "killed in the first epoch");
+    place.good("train --resume cut --epochs 3 --quiet");
+    assert_equal(&files("cut"), &files("whole"), "and on");
+}
+
+#[test]
+fn a_run_goes_on_with_and_without_looks_at_it() {
+    let place = place(3);
+    place.good("train r.toml --out whole --quiet");
+    for (number, looks) in [("0", true), ("1", false)] {
+        let set = format!("--set training.diagnose={looks}");
+        place.good(&format!(
+            "train r.toml --epochs 2 --out {number} {set} --quiet"
+        ));
+        let recipe = format!("{number}/recipe.toml");
+        let text = String::from_utf8(place.read(&recipe)).unwrap();
+        let (before, after) = (
+            format!("diagnose = {looks}"),
+            format!("diagnose = {}", !looks),
+        );
+        assert!(text.contains(&before), "{text}");
+        place.write(&recipe, text.replace(&before, &after));
+        place.good(&format!("train --resume {number} --epochs 3 --quiet"));
+        for name in ["final.safetensors", "history.csv"] {
+            let (own, whole) = (format!("{number}/{name}"), format!("whole/{name}"));
+            assert!(place.read(&own) == place.read(&whole), "{own}");
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_place_that_cannot_be_written_is_named() {
+    let place = place(1);
+    place.write("file", "");
+    for (out, code) in [("/proc/danlu/run", 1), ("file/run", 2), ("file/runs/a", 2)] {
+        let stderr = place.bad(&format!("train r.toml --quiet --out {out}"), code);
+        assert!(
+            stderr.contains("cannot make the run folder") && stderr.contains(out),
+            "{stderr}"
+        );
+        let advice = stderr.contains("--out") || stderr.contains("may write");
+        assert!(advice, "{stderr}");
+    }
+}
+
+/// A folder that is mounted read-only: root may write where permissions forbid it.
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "mounts a folder read-only, which needs root"]
+fn a_run_folder_that_became_read_only_is_named_and_left_as_it_is() {
+    let place = place(1);
+    place.good("train r.toml --out a --quiet");
+    let before = outcome(&place.path("a"));
+    let mount = |words: &[&str]| {
+        let mut command = std::process::Command::new("mount");
+        command.args(words).arg(place.path("a"));
+        command.status().is_ok_and(|status| status.success())
+    };
+    let folder = place.path("a");
+    let folder = folder.to_str().unwrap();
+    if !mount(&["--bind", folder]) || !mount(&["-o", "remount,ro,bind"]) {
+        eprintln!("NOT TESTED: this test may not mount a folder; run it as root");
+        return;
+    }
+    struct Mounted(std::path::PathBuf);
+    impl Drop for Mounted {
+        fn drop(&mut self) {
+            let _ = std::process::Command::new("umount").arg(&self.0).status();
+        }
+    }
+    let mounted = Mounted(place.path("a"));
+    let stderr = place.bad("train --resume a --epochs 2 --quiet", 1);
+    assert!(
+        stderr.contains("`a`") && stderr.to_lowercase().contains("read-only"),
+        "{stderr}"
+    );
+    let stderr = place.bad("train r.toml --quiet --out a/inside", 1);
+    assert!(stderr.contains("a/inside"), "{stderr}");
+    // It serves all the same.
+    place.good("evaluate a --data digits --quiet");
+    drop(mounted);
+    assert_same(&place.path("a"), &before, "read-only");
+    place.good("train --resume a --epochs 2 --quiet");
+}
+
 /// A disk of 2 MB: needs the right to mount.
 #[cfg(target_os = "linux")]
 #[test]

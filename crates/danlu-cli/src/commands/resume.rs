@@ -102,6 +102,11 @@ impl Resumed {
     pub fn begin(&mut self, data: Value) -> Result<()> {
         let iteration = self.state.as_ref().map_or(0, |state| state.iteration());
         self.folder.cut_back(iteration)?;
+        if let Some(state) = &self.state {
+            let training = &self.recipe.training;
+            let (plan, epochs) = (training.checkpoints, training.epochs);
+            self.folder.keep_again(state, plan, epochs)?;
+        }
         self.folder.set_recipe(&self.recipe.resolved())?;
         let epochs = json!(self.recipe.training.epochs);
         for (key, value) in [("data", data), ("epochs", epochs)] {

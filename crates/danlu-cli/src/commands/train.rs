@@ -295,6 +295,14 @@ fn train_begun(
         (Ok(_), Err(error)) => Err(error),
         (fitted, _) => fitted,
     };
+    let mut ended = None;
+    let fitted = fitted.and_then(|history| match diagnosis::not_finite(&history, &model) {
+        Some(error) => {
+            ended = Some(history);
+            Err(error)
+        }
+        None => Ok(history),
+    });
     let (time, examples) = (watcher.training.as_secs_f64(), watcher.examples);
     let stopped_at = watcher.place;
     drop(watcher);
@@ -306,6 +314,11 @@ fn train_begun(
     let history = match fitted {
         Ok(history) => history,
         Err(error) => {
+            if let Some(history) = ended {
+                folder.record("early_stopping", stopped_early(&history));
+                folder.record("events", events(&history));
+            }
+            let rates = model.learning_rates().to_vec();
             drop(model);
             let error = if recipe.training.diagnose {
                 let left = folder.left().ok().flatten();
@@ -324,7 +337,7 @@ fn train_begun(
                     }
                     Ok(model)
                 };
-                let options = fit_options(&recipe)?;
+                let options = fit_options(&recipe)?.learning_rates(&rates);
                 diagnosis::explain(error, &data, options, state, make, messages)
             } else {
                 error
@@ -360,16 +373,6 @@ fn train_begun(
     }
     folder.record("early_stopping", stopped_early(&history));
     folder.record("events", events(&history));
-    if history.ended_by.as_deref() == Some("TerminateOnNaN") {
-        folder.record("error", json!("the loss is no finite number"));
-        folder.record("seconds", seconds());
-        folder.set_state("failed")?;
-        report::write(&path, &facts, messages);
-        return Err(Failure::Failed(format!(
-            "the loss is no finite number (the run is in {})",
-            path.display()
-        )));
-    }
     let test = match &source.test {
         Some(test) => {
             let test: Arc<dyn Dataset> = Arc::new(test.clone());

@@ -73,7 +73,7 @@ impl RunFolder {
     pub fn create(path: &Path, recipe: &Config, record: Config, data: Value) -> Result<RunFolder> {
         let failed = |error: std::io::Error| {
             Failure::Failed(format!(
-                "cannot make the run folder `{}`: {error}",
+                "cannot make the run folder `{}`: {error}; give another --out, in a folder where you may write",
                 path.display()
             ))
         };

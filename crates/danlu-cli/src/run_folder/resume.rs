@@ -7,9 +7,10 @@ use danlu::training::TrainingState;
 use serde_json::Value;
 
 use super::lock::Lock;
-use super::writer::steps;
+use super::writer::{keep, steps};
 use super::{BEST, FORMAT, KEPT, LAST, RECIPE, RECORD, RunFolder, write_text};
 use crate::failure::{Failure, Result};
+use crate::recipe::checkpoints::Checkpoints;
 use crate::recipe::write::to_toml;
 
 /// The checkpoint that a run goes on from.
@@ -123,6 +124,26 @@ impl RunFolder {
                 self.recipe().display()
             ))),
         }
+    }
+
+    /// Keeps the state that the run goes on from, where it is one to be kept, and the process that came to it was killed before it had
+    /// kept it.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn keep_again(
+        &self,
+        state: &TrainingState,
+        plan: Checkpoints,
+        epochs: usize,
+    ) -> Result<()> {
+        let ended = state.step() == 0 && state.epoch() > 0;
+        let planned = state.epoch().is_multiple_of(plan.every_epochs) || state.is_done(epochs);
+        let place = self.path.join(KEPT).join(state.iteration().to_string());
+        if plan.keep == 0 || !ended || !planned || TrainingState::exists(place) {
+            return Ok(());
+        }
+        Ok(keep(&self.path.join(KEPT), state, plan.keep)?)
     }
 
     /// Removes the kept checkpoints that are ahead of where the run goes on (it will come to them again), and what a killed process left of

@@ -180,7 +180,10 @@ fn write(
 }
 
 /// Keeps a state under its step, and as many in all as asked for.
-fn keep(folder: &Path, state: &TrainingState, count: usize) -> danlu::Result<()> {
+///
+/// # Errors
+/// It cannot be written, or one too many not removed.
+pub fn keep(folder: &Path, state: &TrainingState, count: usize) -> danlu::Result<()> {
     let failed = |error: std::io::Error| {
         danlu::data::Error::file("write", folder.display().to_string(), error)
     };

@@ -53,11 +53,18 @@ impl Filter {
             (key, comparison, value)
         });
         match parts {
-            Some((key, comparison, value)) if !key.is_empty() && !value.is_empty() => Ok(Filter {
-                key: key.to_owned(),
-                comparison,
-                value: value.to_owned(),
-            }),
+            // A value that begins with a sign is a slip of the hand, as in `loss>>3` or `loss=<3`.
+            Some((key, comparison, value))
+                if !key.is_empty()
+                    && !value.is_empty()
+                    && !value.starts_with(['=', '<', '>', '!']) =>
+            {
+                Ok(Filter {
+                    key: key.to_owned(),
+                    comparison,
+                    value: value.to_owned(),
+                })
+            }
             _ => Err(Failure::Usage(format!(
                 "--filter {text}: expected a key, one of = != < <= > >=, and a value, such as val_accuracy>0.9 or state=finished"
             ))),
@@ -220,7 +227,10 @@ mod tests {
         }
         let nan = run(f64::NAN, "failed");
         assert!(!Filter::parse("loss<1").unwrap().matches(&nan));
-        for text in ["loss", ">3", "loss>", ""] {
+        for text in [
+            "loss", ">3", "loss>", "", "loss>>3", "loss=<3", "loss=>3", "loss===3", "loss<>3",
+            "loss> =3",
+        ] {
             let error = Filter::parse(text).unwrap_err();
             assert!(error.to_string().contains("val_accuracy>0.9"), "{error}");
         }

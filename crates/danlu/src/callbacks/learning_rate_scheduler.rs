@@ -82,6 +82,10 @@ impl Callback for LearningRateScheduler<'_> {
         OWNER
     }
 
+    fn sets_learning_rate(&self) -> bool {
+        true
+    }
+
     fn check(&mut self, setup: &Setup<'_>) -> Result<()> {
         require_settable_rate(OWNER, setup)
     }

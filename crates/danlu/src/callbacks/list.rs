@@ -199,6 +199,7 @@ impl<'a> CallbackList<'a> {
                 callback.restore(&left.remove(place).1)?;
             }
         }
+        left.retain(|(_, state)| !state.is_optional());
         match left.first() {
             None => Ok(()),
             Some((name, _)) => Err(Error::mismatch(

@@ -54,6 +54,9 @@ pub use terminate_on_nan::TerminateOnNaN;
 /// What the norm of the gradient is called in logs, where a callback [wants](Callback::wants_gradient_norm) it.
 pub const GRADIENT_NORM: &str = "gradient_norm";
 
+/// What the learning rate is called in logs, where a callback that [sets](Callback::sets_learning_rate) it is there.
+pub const LEARNING_RATE: &str = "learning_rate";
+
 /// Is told what happens in a training, and can change the model and end the training. Every method may be left out.
 ///
 /// `fit` calls callbacks in the order in which it was given them. [`on_batch_end`](Self::on_batch_end) is called only of those
@@ -75,6 +78,12 @@ pub trait Callback {
     /// Whether training steps are to compute the norm of the gradient; asked once, when a training begins. The mean of an epoch is in
     /// its logs as [`gradient_norm`](GRADIENT_NORM).
     fn wants_gradient_norm(&self) -> bool {
+        false
+    }
+
+    /// Whether it sets the learning rate; asked once, when a training begins. Then the rate of an epoch's last step is in the epoch's logs
+    /// as [`learning_rate`](LEARNING_RATE), as in Keras.
+    fn sets_learning_rate(&self) -> bool {
         false
     }
 
@@ -226,6 +235,9 @@ macro_rules! pointers {
             }
             fn wants_gradient_norm(&self) -> bool {
                 (**self).wants_gradient_norm()
+            }
+            fn sets_learning_rate(&self) -> bool {
+                (**self).sets_learning_rate()
             }
             fn check(&mut self, setup: &Setup<'_>) -> Result<()> {
                 (**self).check(setup)

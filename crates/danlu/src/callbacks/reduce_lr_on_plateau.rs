@@ -165,6 +165,10 @@ impl Callback for ReduceLROnPlateau {
         OWNER
     }
 
+    fn sets_learning_rate(&self) -> bool {
+        true
+    }
+
     fn check(&mut self, setup: &Setup<'_>) -> Result<()> {
         self.check_numbers()?;
         require_settable_rate(OWNER, setup)?;

@@ -1,6 +1,6 @@
 //! What a training will report, so that callbacks can be checked before it begins.
 
-use super::MonitorMode;
+use super::{GRADIENT_NORM, LEARNING_RATE, MonitorMode};
 use crate::metrics::{Direction, is_key_of};
 use crate::{Error, Model, Result};
 
@@ -9,11 +9,17 @@ use crate::{Error, Model, Result};
 pub struct Setup<'a> {
     model: &'a Model,
     validation: bool,
+    /// What callbacks have in the logs beside it.
+    added: &'a [&'static str],
 }
 
 impl<'a> Setup<'a> {
-    pub(crate) fn new(model: &'a Model, validation: bool) -> Setup<'a> {
-        Setup { model, validation }
+    pub(crate) fn new(model: &'a Model, validation: bool, added: &'a [&'static str]) -> Setup<'a> {
+        Setup {
+            model,
+            validation,
+            added,
+        }
     }
 
     /// The model, compiled and built.
@@ -21,13 +27,15 @@ impl<'a> Setup<'a> {
         self.model
     }
 
-    /// The names in the logs of an epoch: `loss`, metrics, and, where there is validation, the same with `val_` before them.
+    /// The names in the logs of an epoch: `loss`, metrics, and, where there is validation, the same with `val_` before them; what callbacks
+    /// have there beside these, the norm of the gradient and the learning rate, comes last.
     pub fn names(&self) -> Vec<String> {
         let mut names = self.model.metric_names();
         if self.validation {
             let validated: Vec<String> = names.iter().map(|name| format!("val_{name}")).collect();
             names.extend(validated);
         }
+        names.extend(self.added.iter().map(|&name| name.to_owned()));
         names
     }
 
@@ -48,6 +56,23 @@ impl<'a> Setup<'a> {
                 "validation data",
                 "none",
                 &format!("give validation data or a validation split, or monitor `{name}`"),
+            ));
+        }
+        let asked_for = match monitor {
+            GRADIENT_NORM => {
+                "monitor another metric, or have a StopAtConvergence ask for it (min_gradient_norm)"
+            }
+            LEARNING_RATE => {
+                "monitor another metric, or use LearningRateScheduler or ReduceLROnPlateau, which set it"
+            }
+            _ => "",
+        };
+        if !asked_for.is_empty() {
+            return Err(Error::mismatch(
+                format!("{owner} with the monitor `{monitor}`"),
+                "a callback that puts it into the logs",
+                "none",
+                asked_for,
             ));
         }
         let names = names.iter().map(String::as_str);

@@ -5,6 +5,9 @@ use serde_json::Value;
 
 use crate::{Config, Error, Result};
 
+/// Says that a training may go on without the callback.
+const OPTIONAL: &str = "optional";
+
 /// The state of a callback: JSON, and tensors by name for what is large.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CallbackState {
@@ -28,6 +31,16 @@ impl CallbackState {
         // Shortest decimals as text: JSON has no NaN, and its readers may round.
         let text = value.map(|value| value.to_string());
         self.with(name, text)
+    }
+
+    /// Of a callback that only looks on: a training may go on without it.
+    #[must_use]
+    pub fn optional(self) -> CallbackState {
+        self.with(OPTIONAL, true)
+    }
+
+    pub(super) fn is_optional(&self) -> bool {
+        self.config.get(OPTIONAL) == Some(&Value::Bool(true))
     }
 
     /// Reads it; `owner` is what errors call the callback.

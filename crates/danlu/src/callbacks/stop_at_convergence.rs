@@ -148,7 +148,7 @@ impl Callback for StopAtConvergence {
     }
 
     fn wants_gradient_norm(&self) -> bool {
-        self.min_gradient_norm.is_some()
+        self.min_gradient_norm.is_some() || self.monitor == GRADIENT_NORM
     }
 
     fn check(&mut self, setup: &Setup<'_>) -> Result<()> {

@@ -51,6 +51,8 @@ impl Callback for TerminateOnNaN {
         let (epoch, number) = (step.epoch + 1, step.step);
         let text = format!("epoch {epoch}, step {number}: the loss is {loss}: training ends");
         let note = Note::new(OWNER, step.epoch, text);
+        // As text: JSON has no NaN.
+        let note = note.fact("loss", loss.to_string());
         self.notes.push(note.fact("step", number));
         Ok(Control::Finish)
     }

@@ -34,7 +34,7 @@ impl<'a> EpochRun<'a> {
         model: &mut Model,
         folder: Option<&Path>,
     ) -> EpochRun<'a> {
-        callback.check(&Setup::new(model, true)).unwrap();
+        callback.check(&Setup::new(model, true, &[])).unwrap();
         let start = TrainingStart {
             initial_epoch: 0,
             epochs: 100,

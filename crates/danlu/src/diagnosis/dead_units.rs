@@ -11,19 +11,25 @@ const SHARE: f64 = 0.5;
 /// A few units may be stuck by chance.
 const FEW: usize = 8;
 
-/// A unit is saturated that is at an end for so large a share of the examples.
-const SATURATED: f32 = 0.95;
+/// A unit is saturated whose slope is, on average, so small a share of the largest: a gradient that comes through is multiplied by it.
+const FLAT: f32 = 0.05;
 
 /// How many units of an activation are stuck, where they are so many that the layer is to be named.
 fn stuck(activation: &Activation) -> Option<usize> {
     let is_stuck = |value: &&f32| match activation.function {
         Function::Relu => **value == 0.0,
-        Function::Sigmoid | Function::Tanh => **value >= SATURATED,
+        Function::Sigmoid | Function::Tanh => **value <= FLAT,
     };
     let count = activation.units.iter().filter(is_stuck).count();
     let units = activation.units.len();
     let many = count as f64 >= SHARE * units as f64 && count >= FEW;
     (units > 0 && (many || count == units)).then_some(count)
+}
+
+/// Whether there is a layer that lets nothing through.
+pub(super) fn closed(measured: &Measured) -> bool {
+    let mut activations = measured.activations.iter();
+    activations.any(|one| stuck(one).is_some_and(|count| count == one.units.len()))
 }
 
 /// Whether a look at more examples is worth while.
@@ -36,10 +42,7 @@ pub(super) fn suspected(measured: &Measured) -> bool {
 pub(super) fn combine(measured: &mut Measured, other: &Measured) {
     for (activation, other) in measured.activations.iter_mut().zip(&other.activations) {
         for (unit, other) in activation.units.iter_mut().zip(&other.units) {
-            *unit = match activation.function {
-                Function::Relu => unit.max(*other),
-                Function::Sigmoid | Function::Tanh => unit.min(*other),
-            };
+            *unit = unit.max(*other);
         }
     }
 }
@@ -67,8 +70,8 @@ pub(super) fn judge(measured: &Measured, examples: usize) -> Vec<Finding> {
                 Kind::SaturatedUnits,
                 Some(layer),
                 format!(
-                    "{count} of the {units} units of {layer} are saturated: they are at the ends of their {} for nearly all of \
-                     {examples} examples, where it is flat",
+                    "{count} of the {units} units of {layer} are saturated: for nearly all of {examples} examples they are where \
+                     their {} is flat",
                     match activation.function {
                         Function::Tanh => "tanh",
                         _ => "sigmoid",
@@ -120,8 +123,8 @@ mod tests {
             "what lies behind a dead layer is not to blame"
         );
         assert!(layers(&measured(&[("e", relu, &half[4..12])])).is_empty());
-        let tanh = measured(&[("f", Function::Tanh, &[0.95, 1.0])]);
-        let flat = measured(&[("g", Function::Tanh, &[0.94, 1.0])]);
+        let tanh = measured(&[("f", Function::Tanh, &[0.05, 0.0])]);
+        let flat = measured(&[("g", Function::Tanh, &[0.06, 0.0])]);
         assert!(judge(&flat, 32).is_empty());
         assert_eq!(judge(&tanh, 32)[0].kind, Kind::SaturatedUnits);
     }
@@ -129,10 +132,11 @@ mod tests {
     #[test]
     fn another_batch_wakes_units() {
         let mut first = measured(&[("a", Function::Relu, &[0.0; 4])]);
-        assert!(suspected(&first));
+        assert!(suspected(&first) && closed(&first));
         let second = measured(&[("a", Function::Relu, &[0.0, 0.0, 1.0, 2.0])]);
         combine(&mut first, &second);
         assert_eq!(first.activations[0].units, [0.0, 0.0, 1.0, 2.0]);
         assert!(!suspected(&first));
+        assert!(!closed(&first));
     }
 }

@@ -129,9 +129,14 @@ impl Diagnose {
             examples = measured_examples(&watch.probe, number + 1);
         }
         let mut found = dead_units::judge(&measured, examples);
-        // A layer that lets nothing through is why those before it get no gradient.
-        if found.is_empty() {
-            found.extend(vanishing::judge(&measured));
+        // A layer that lets nothing through is why those before it get no gradient. One that is dead in part is not: where what goes
+        // forward fades as well, the biases alone decide which units live.
+        let in_part = found.iter().all(|one| one.kind == Kind::DeadUnits);
+        if in_part
+            && !dead_units::closed(&measured)
+            && let Some(fading) = vanishing::judge(&measured)
+        {
+            found = vec![fading];
         }
         if !clips(model) {
             watch.scale.plain_rate = plain_rate(model);
@@ -252,6 +257,7 @@ impl Callback for Diagnose {
             .flat_map(|&(loss, validation)| [loss, validation]);
         let found: Vec<_> = self.found.iter().map(Diagnosis::to_json).collect();
         Ok(CallbackState::default()
+            .optional()
             .with("losses", texts(self.losses.iter().copied()))
             .with("both", texts(both))
             .with("before", texts(before.map(numbers).unwrap_or_default()))

@@ -1,4 +1,4 @@
-//! A training loss that does not move, of a model that has learned nothing. A loss that does not move any more at the end of a
+//! A training loss that does not fall, of a model that has learned nothing. A loss that does not move any more at the end of a
 //! training is none.
 
 use super::probe::Probe;
@@ -8,20 +8,34 @@ use crate::{Model, Result};
 /// Epochs over which the loss is looked at.
 const WINDOW: usize = 5;
 
-/// How much the loss moves in these epochs at most, as a share of it.
-const MOVEMENT: f64 = 0.01;
+/// How far the line through the losses of these epochs falls at most, as a share of their mean.
+const FALL: f64 = 0.01;
+
+/// How far apart they are at most, as a share of their mean: dropout and small batches make them go up and down.
+const SPREAD: f64 = 0.1;
 
 /// How much larger the loss is at least, of a model that has learned something, where targets are exchanged.
 const TOLD_APART: f64 = 0.02;
 
-/// Whether the loss stands still; the first epoch still has the start in it.
+/// Whether the loss stands still: it may go up and down, but does not fall.
 pub(super) fn stands_still(losses: &[f64]) -> bool {
     let Some(last) = losses.len().checked_sub(WINDOW).map(|from| &losses[from..]) else {
         return false;
     };
     let largest = last.iter().copied().fold(f64::MIN, f64::max);
     let smallest = last.iter().copied().fold(f64::MAX, f64::min);
-    largest - smallest <= MOVEMENT * largest.abs().max(f64::MIN_POSITIVE)
+    let mean = last.iter().sum::<f64>() / WINDOW as f64;
+    let size = mean.abs().max(f64::MIN_POSITIVE);
+    // The slope of the line through them (least squares), over the window.
+    let middle = (WINDOW - 1) as f64 / 2.0;
+    let places = (0..WINDOW).map(|place| place as f64 - middle);
+    let (products, squares) = places
+        .zip(last)
+        .fold((0.0, 0.0), |(products, squares), (x, y)| {
+            (products + x * (y - mean), squares + x * x)
+        });
+    let fall = -products / squares * (WINDOW - 1) as f64;
+    fall <= FALL * size && largest - smallest <= SPREAD * size
 }
 
 /// Whether a training whose loss stands still has learned nothing: what the model gives fits other examples' targets as well.
@@ -65,6 +79,11 @@ mod tests {
         assert!(
             !stands_still(&[2.30, 2.29, 2.28, 2.27, 2.26]),
             "slow, but falling"
+        );
+        assert!(stands_still(&[2.10, 2.13, 2.08, 2.12, 2.09]), "noise");
+        assert!(
+            !stands_still(&[2.10, 2.6, 2.08, 2.5, 2.09]),
+            "too much of it"
         );
     }
 }

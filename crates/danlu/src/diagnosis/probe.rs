@@ -7,7 +7,7 @@ use danlu_data::{Batch, Dataset};
 use danlu_graph::executor::output_tensors;
 use danlu_graph::operations::{BinaryKind, Operation, UnaryKind};
 use danlu_graph::{
-    Bindings, DType, GRADIENT, Graph, PlanId, Program, Tensor, TensorData, Value, gradients,
+    Bindings, DType, GRADIENT, PlanId, Program, Tensor, TensorData, Value, gradients,
 };
 
 use crate::training::{Data, Feed, Mode, OPTIMIZER, StepGraph, Stepper, parameters};
@@ -50,7 +50,7 @@ pub(super) enum Function {
 pub(super) struct Activation {
     pub layer: String,
     pub function: Function,
-    /// For each unit: the largest value of a ReLU, the share of values at the ends of another.
+    /// For each unit: the largest value of a ReLU, the mean slope of another, as a share of its largest.
     pub units: Vec<f32>,
 }
 
@@ -278,7 +278,7 @@ fn activations(
         if !learned[place] || !is_layer(model, &path) || is_part || is_answer {
             continue;
         }
-        if let Some(units) = by_unit(model, &step.graph, &path, function, value)? {
+        if let Some(units) = by_unit(model, &path, function, value)? {
             let activation = Activation {
                 layer: path,
                 function,
@@ -298,13 +298,7 @@ fn is_layer(model: &Model, path: &str) -> bool {
 }
 
 /// One number for each unit, f32; `None` where there is no axis of units.
-fn by_unit(
-    model: &Model,
-    graph: &Graph,
-    path: &str,
-    function: Function,
-    value: &Value,
-) -> Result<Option<Value>> {
+fn by_unit(model: &Model, path: &str, function: Function, value: &Value) -> Result<Option<Value>> {
     let shape = value.shape();
     let first = model.layer(path).is_some_and(|layer| {
         let format = layer.config();
@@ -320,14 +314,15 @@ fn by_unit(
     }
     let axes = (0..shape.rank()).filter(|&other| other != axis);
     let axes: Vec<isize> = axes.map(|axis| axis as isize).collect();
-    let (center, reach) = match function {
-        Function::Relu => return Ok(Some(value.cast(DType::F32)?.max(&axes, false)?)),
-        Function::Sigmoid => (0.5, 0.49),
-        Function::Tanh => (0.0, 0.98),
+    let value = value.cast(DType::F32)?;
+    // A sigmoid is half a tanh of half: 4 s (1 - s) is 1 - (2 s - 1)^2.
+    let within = match function {
+        Function::Relu => return Ok(Some(value.max(&axes, false)?)),
+        Function::Sigmoid => value.multiply_scalar(2.0)?.add_scalar(-1.0)?,
+        Function::Tanh => value,
     };
-    let away = value.cast(DType::F32)?.add_scalar(-center)?.abs()?;
-    let at_end = away.greater(&graph.scalar(reach, DType::F32)?)?;
-    Ok(Some(at_end.cast(DType::F32)?.mean(&axes, false)?))
+    let lost = within.square()?.mean(&axes, false)?;
+    Ok(Some(lost.multiply_scalar(-1.0)?.add_scalar(1.0)?))
 }
 
 fn root_mean_square(tensors: &[Tensor]) -> f64 {

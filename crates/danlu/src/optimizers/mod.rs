@@ -182,13 +182,14 @@ impl IntoOptimizer for &str {
 
 /// Fails unless a number is at least 0 and finite.
 pub(crate) fn check_rate(owner: &str, argument: &str, value: f64) -> Result<()> {
-    if value.is_finite() && value >= 0.0 {
+    // The optimizer keeps it in 32 bits.
+    if (value as f32).is_finite() && value >= 0.0 {
         Ok(())
     } else {
         Err(Error::argument(
             owner,
             argument,
-            "a number of at least 0",
+            "a number of at least 0 that 32 bits can hold",
             value,
         ))
     }

@@ -11,6 +11,7 @@ use crate::optimizers::{
 };
 use crate::{Error, Model, Result};
 
+use super::LearningRateSet;
 use super::objective::{Entry, Objective, OutputObjective, entries};
 use super::running::Running;
 
@@ -24,6 +25,8 @@ pub(crate) struct Compiled {
     /// The learning rate of now where it is a number, kept beside the executor's so that it can be read before there is
     /// any. Where it is a schedule, that of the first step.
     pub learning_rate: f64,
+    /// Those of the last training, by the steps from which they were in force.
+    pub learning_rates: Vec<LearningRateSet>,
     /// Whether the optimizer's state is in the executor.
     pub has_state: bool,
     pub(super) running: Running,
@@ -172,6 +175,7 @@ impl Model {
         let names = self.objective_names();
         let mut compiled = Compiled {
             learning_rate: optimizer.options().learning_rate.at(0)?,
+            learning_rates: Vec::new(),
             optimizer,
             entries: entries(&names, &objectives),
             objectives,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::callbacks::{Callback, CallbackList, GRADIENT_NORM, Pass, Setup};
+use crate::callbacks::{Callback, CallbackList, GRADIENT_NORM, LEARNING_RATE, Pass, Setup};
 use crate::diagnosis::data_fault;
 use crate::{Error, Model, Result};
 
@@ -26,10 +26,23 @@ pub(super) struct Run<'a> {
     validation: Option<(Feed<'a>, Stepper)>,
     folder: Option<PathBuf>,
     pub callbacks: CallbackList<'a>,
+    /// Whether one of them sets the learning rate, which is in the logs then.
+    sets_learning_rate: bool,
     /// What it goes on from.
     pub resume: Option<Arc<TrainingState>>,
     pub progress: Progressed,
     pub history: History,
+}
+
+/// A learning rate that a training took at a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LearningRateSet {
+    /// The epoch, counted from 0.
+    pub epoch: usize,
+    /// The steps of the epoch before it.
+    pub step: usize,
+    /// The rate of this step and those that follow.
+    pub learning_rate: f64,
 }
 
 /// How far a training is.
@@ -148,7 +161,15 @@ impl Model {
                 Some((feed, stepper))
             }
         };
-        let setup = Setup::new(self, validation.is_some());
+        let sets_learning_rate = callbacks
+            .iter()
+            .any(|callback| callback.sets_learning_rate());
+        let added = [
+            stepper.signature.gradient_norm.then_some(GRADIENT_NORM),
+            sets_learning_rate.then_some(LEARNING_RATE),
+        ];
+        let added: Vec<&str> = added.into_iter().flatten().collect();
+        let setup = Setup::new(self, validation.is_some(), &added);
         for callback in &mut callbacks {
             callback.check(&setup)?;
         }
@@ -167,6 +188,7 @@ impl Model {
             validation,
             folder: options.folder,
             callbacks: CallbackList::new(callbacks),
+            sets_learning_rate,
             resume: options.resume,
             progress: Progressed {
                 epoch: initial_epoch,
@@ -198,6 +220,9 @@ impl Model {
             run.progress.epoch = state.epoch();
             run.resume = Some(Arc::new(state));
         }
+        if let Some(compiled) = &mut self.compiled {
+            compiled.learning_rates.clear();
+        }
         let start = TrainingStart {
             initial_epoch: run.progress.epoch,
             epochs: run.epochs,
@@ -214,12 +239,11 @@ impl Model {
         if let Some(state) = run.resume.take() {
             self.go_on(&mut run, &state)?;
         }
-        let mut names = self.metric_names();
+        let mut trained = self.metric_names();
+        let validated: Vec<String> = trained.iter().map(|name| format!("val_{name}")).collect();
         if run.stepper.signature.gradient_norm {
-            names.push(GRADIENT_NORM.to_owned());
+            trained.push(GRADIENT_NORM.to_owned());
         }
-        let plain = names.len();
-        names.extend(self.metric_names().iter().map(|name| format!("val_{name}")));
         while run.progress.epoch < run.epochs && !run.progress.done {
             let epoch = run.progress.epoch;
             if run.progress.step == 0 {
@@ -233,6 +257,7 @@ impl Model {
                     break;
                 }
             }
+            let mut names = trained.clone();
             let mut values = self.running_logs().values.to_vec();
             let compiled = self.compiled.as_ref();
             values.extend(compiled.and_then(|compiled| compiled.running.gradient_norm()));
@@ -241,24 +266,28 @@ impl Model {
             if let Some((feed, stepper)) = run.validation.as_mut().filter(|_| validate) {
                 let phase = (Phase::Validation, epoch);
                 let steps = run.validation_steps;
-                let trained = self.running_state();
+                let sums = self.running_state();
                 control = self.test_pass(feed, stepper, steps, phase, &mut run.callbacks)?;
                 if control == Control::Stop {
                     // The epoch is not finished: gone on with, it validates anew.
-                    self.restore_running(&trained)?;
+                    self.restore_running(&sums)?;
                     self.offer_state(&mut run)?;
                     interrupted = true;
                     run.history.stopped = true;
                     break;
                 }
-                values.extend_from_slice(self.running_logs().values);
-            }
-            if control == Control::Finish {
                 // A validation that was cut short says nothing.
-                values.truncate(plain);
+                if control != Control::Finish {
+                    names.extend_from_slice(&validated);
+                    values.extend_from_slice(self.running_logs().values);
+                }
+            }
+            if let Some(rate) = self.learning_rate().filter(|_| run.sets_learning_rate) {
+                names.push(LEARNING_RATE.to_owned());
+                values.push(rate);
             }
             let logs = Logs {
-                names: &names[..values.len()],
+                names: &names,
                 values: &values,
             };
             run.history.push(epoch, logs);
@@ -307,6 +336,7 @@ impl Model {
             let weights = run.training.weights(place);
             let indices = run.training.indices();
             let examples = run.progress.examples;
+            self.note_learning_rate(epoch, run.progress.step);
             let plan = run.stepper.run(self, batch, weights, examples, indices)?;
             let loss = run.stepper.add_up(self, plan);
             let at = (epoch + 1, run.progress.step + 1);
@@ -344,6 +374,31 @@ impl Model {
             run.training.pause();
         }
         Ok(Control::Continue)
+    }
+
+    /// Keeps the learning rate of the next step, where it is another than before.
+    fn note_learning_rate(&mut self, epoch: usize, step: usize) {
+        let Some(compiled) = &mut self.compiled else {
+            return;
+        };
+        let learning_rate = compiled.learning_rate;
+        let last = compiled.learning_rates.last();
+        if last.is_none_or(|last| last.learning_rate != learning_rate) {
+            compiled.learning_rates.push(LearningRateSet {
+                epoch,
+                step,
+                learning_rate,
+            });
+        }
+    }
+
+    /// The learning rates of the last `fit`, where they are numbers: that of its first step, and those that callbacks set on the way. For
+    /// [`find_non_finite`](Self::find_non_finite), which calls no callbacks.
+    pub fn learning_rates(&self) -> &[LearningRateSet] {
+        match &self.compiled {
+            Some(compiled) => &compiled.learning_rates,
+            None => &[],
+        }
     }
 
     pub(crate) fn running_logs(&self) -> Logs<'_> {

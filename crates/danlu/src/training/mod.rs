@@ -34,6 +34,7 @@ pub(crate) use compile::Compiled;
 pub use custom::{CustomStep, StepBuilder, StepInput};
 pub use data::{Data, IntoData};
 pub(crate) use feed::Feed;
+pub use fit::LearningRateSet;
 pub use history::{History, Results};
 pub use objective::Objective;
 pub(crate) use objective::OutputObjective;

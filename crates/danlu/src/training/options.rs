@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Callback, Data, EarlyStopping, IntoData, TrainingState};
+use super::{Callback, Data, EarlyStopping, IntoData, LearningRateSet, TrainingState};
 use crate::{Error, Result};
 
 /// Options of [`Model::fit`](crate::Model::fit).
@@ -26,6 +26,7 @@ pub struct FitOptions<'a> {
     pub(super) callbacks: Vec<Box<dyn Callback + 'a>>,
     pub(super) folder: Option<PathBuf>,
     pub(super) resume: Option<Arc<TrainingState>>,
+    pub(super) learning_rates: Vec<LearningRateSet>,
 }
 
 impl<'a> FitOptions<'a> {
@@ -49,6 +50,7 @@ impl<'a> FitOptions<'a> {
             callbacks: Vec::new(),
             folder: None,
             resume: None,
+            learning_rates: Vec::new(),
         }
     }
 
@@ -164,6 +166,13 @@ impl<'a> FitOptions<'a> {
     /// batches that nobody has read from is brought to its place by [`BatchSource::seek`](danlu_data::BatchSource::seek).
     pub fn resume(mut self, state: impl Into<Arc<TrainingState>>) -> Self {
         self.resume = Some(state.into());
+        self
+    }
+
+    /// The [learning rates](crate::Model::learning_rates) of the training that
+    /// [`find_non_finite`](crate::Model::find_non_finite) runs once more; `fit` does not use them.
+    pub fn learning_rates(mut self, learning_rates: &[LearningRateSet]) -> Self {
+        self.learning_rates = learning_rates.to_vec();
         self
     }
 

@@ -3,6 +3,7 @@
 use danlu_graph::Tensor;
 
 use crate::diagnosis::{Diagnosis, Found, data_fault, first_bad, largest, locate};
+use crate::optimizers::{LEARNING_RATE, LearningRate};
 use crate::{Model, Result};
 
 use super::fit::Progressed;
@@ -17,7 +18,8 @@ impl Model {
     /// Since a training is the same, bit for bit, whenever it is run, a training that ended with
     /// [`Error::NotFinite`](crate::Error::NotFinite) need not be watched: let the model be as it began, or
     /// [go on](FitOptions::resume) from a state that was kept on the way. Callbacks are not called: what they did to the
-    /// model or its learning rate since then is not done again. It costs about twice the time of these steps, and memory for
+    /// model since then is not done again. The learning rates that they set are taken where they are
+    /// [given](FitOptions::learning_rates). It costs about twice the time of these steps, and memory for
     /// another copy of the parameters and the optimizer's state.
     ///
     /// ```
@@ -48,11 +50,18 @@ impl Model {
         options.early_stopping = None;
         options.verbose = false;
         self.require_compiled("find_non_finite")?;
+        let rates = std::mem::take(&mut options.learning_rates);
         let mut run = self.prepare_run(data.into_data()?, options)?;
         if let Some(state) = run.resume.take() {
             check_data(&run, &state)?;
             self.stand(&mut run, &state)?;
         }
+        // A schedule goes its own way.
+        let settable = self.compiled.as_ref().is_some_and(|compiled| {
+            let options = compiled.optimizer.options();
+            matches!(options.learning_rate, LearningRate::Constant(_))
+        });
+        let mut rates = rates.iter().filter(|_| settable).peekable();
         let mut before = self.snapshot()?;
         let broken: Vec<bool> = before.iter().map(is_bad).collect();
         while run.progress.epoch < run.epochs {
@@ -64,6 +73,15 @@ impl Model {
                 let examples = run.progress.examples;
                 let (batch, weights) = (run.training.batch(place), run.training.weights(place));
                 let indices = run.training.indices();
+                let at = (epoch, run.progress.step);
+                while let Some(set) = rates.next_if(|set| (set.epoch, set.step) <= at) {
+                    self.set_learning_rate(set.learning_rate)?;
+                    let rate = self.executor()?.read_state(LEARNING_RATE)?;
+                    let own = before.iter_mut().find(|(name, _)| name == LEARNING_RATE);
+                    if let Some((_, own)) = own {
+                        *own = rate;
+                    }
+                }
                 let step = run.progress.step + 1;
                 let plan = run.stepper.run(self, batch, weights, examples, indices)?;
                 let loss = self.plans.get(plan).outputs[0].get_f64(0);

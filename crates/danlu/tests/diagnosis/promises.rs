@@ -1,7 +1,11 @@
 //! What the diagnosis promises beside being right.
 
+use std::sync::Arc;
+
+use danlu::Model;
 use danlu::diagnosis::{Diagnose, Kind};
 use danlu::prelude::*;
+use danlu::training::{Callback, TrainingState};
 
 use super::material::*;
 
@@ -82,4 +86,44 @@ fn what_was_found_can_be_written_as_json() {
         (&json["kind"], &json["layer"], &json["epoch"], &json["step"]),
         (&"dead_units".into(), &"dead".into(), &1.into(), &2.into())
     );
+}
+
+/// Keeps the state after the first epoch.
+#[derive(Default)]
+struct Keep(Option<Arc<TrainingState>>);
+
+impl Callback for Keep {
+    fn wants_state(&self) -> bool {
+        self.0.is_none()
+    }
+    fn on_state(&mut self, state: &Arc<TrainingState>, _: &Model) -> danlu::Result<()> {
+        self.0 = Some(state.clone());
+        Ok(())
+    }
+}
+
+#[test]
+fn a_training_goes_on_with_and_without_it() {
+    let examples = digits(200);
+    let data = (&examples.x, &examples.y);
+    let fit = |looked: bool, state: Option<Arc<TrainingState>>| {
+        let (mut model, mut keep) = (net(), Keep::default());
+        let mut diagnose = Diagnose::new(data).unwrap();
+        let mut options = FitOptions::new().epochs(3).verbose(false);
+        if looked {
+            options = options.callback(&mut diagnose);
+        }
+        options = options.callback(&mut keep);
+        if let Some(state) = state {
+            options = options.resume(state);
+        }
+        let history = model.fit(data, options).unwrap();
+        (weights(&model), history.get("loss").unwrap().to_vec(), keep)
+    };
+    for (before, after) in [(true, false), (false, true), (true, true)] {
+        let (whole, losses, keep) = fit(before, None);
+        assert!(keep.0.is_some());
+        let (again, losses_again, _) = fit(after, keep.0);
+        assert_eq!((whole, losses), (again, losses_again), "{before} {after}");
+    }
 }

@@ -7,7 +7,10 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::{Callback, CallbackState, Control, EpochLogs, Phase, Setup, StepLogs, TrainingStart};
+use super::{
+    Callback, CallbackState, Control, EpochLogs, LEARNING_RATE, Phase, Setup, StepLogs,
+    TrainingStart,
+};
 use crate::files::events::{EventWriter, rewind};
 use crate::training::History;
 use crate::{Arguments, Error, Model, Result};
@@ -302,7 +305,7 @@ impl Callback for TensorBoard {
         for (name, value) in epoch
             .logs
             .iter()
-            .filter(|(name, _)| !name.starts_with("val_"))
+            .filter(|(name, _)| !name.starts_with("val_") && *name != LEARNING_RATE)
         {
             writer.scalar(&format!("epoch_{name}"), step, value)?;
         }

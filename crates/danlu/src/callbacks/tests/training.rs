@@ -356,3 +356,60 @@ fn callbacks_are_made_by_name() {
         .to_string();
     assert!(error.contains("choose another name"), "{error}");
 }
+
+#[test]
+fn the_learning_rate_is_in_the_logs_where_a_callback_sets_it() {
+    let names = |history: &History| {
+        let names = history.metrics.iter().map(|(name, _)| name.clone());
+        names.collect::<Vec<String>>()
+    };
+    // Keras' numbers for the same callbacks: the rate that an epoch trained with, after everything else.
+    let schedule = LearningRateScheduler::new(|epoch, _| if epoch < 2 { 0.1 } else { 0.05 });
+    let options = quiet().epochs(4).validation_split(0.25).validation_freq(2);
+    let history = model(0.1).fit(data(), options.callback(schedule)).unwrap();
+    assert_eq!(
+        history.get("learning_rate").unwrap(),
+        [0.1, 0.1, 0.05, 0.05]
+    );
+    assert_eq!(history.get("val_loss").unwrap().len(), 2);
+    let reduce = || {
+        let reduce = ReduceLROnPlateau::new().monitor("loss").patience(1);
+        reduce.factor(0.5).min_delta(100.0)
+    };
+    let options = quiet().epochs(4).validation_split(0.25);
+    let history = model(0.1).fit(data(), options.callback(reduce())).unwrap();
+    let rates = history.get("learning_rate").unwrap();
+    let expected = [0.1, 0.1, 0.05, 0.025];
+    assert!(
+        rates
+            .iter()
+            .zip(expected)
+            .all(|(one, other)| (one - other).abs() < 1e-7),
+        "{rates:?}"
+    );
+    assert_eq!(names(&history).last().unwrap(), "learning_rate");
+    let history = model(0.1).fit(data(), quiet()).unwrap();
+    assert!(history.get("learning_rate").is_none());
+
+    // It can be watched, and so can the norm of the gradient.
+    let stop = || EarlyStopping::new().monitor("learning_rate").patience(1);
+    let options = quiet().epochs(9).callback(reduce()).callback(stop());
+    let history = model(0.1).fit(data(), options).unwrap();
+    assert_eq!(history.ended_by.as_deref(), Some("EarlyStopping"));
+    let stop = StopAtConvergence::new()
+        .monitor(GRADIENT_NORM)
+        .min_change(100.0);
+    let history = model(0.1).fit(data(), quiet().epochs(9).callback(stop));
+    let history = history.unwrap();
+    assert_eq!(history.epochs.len(), 2);
+    assert_eq!(history.get(GRADIENT_NORM).unwrap().len(), 2);
+    for (monitor, word) in [
+        ("learning_rate", "ReduceLROnPlateau"),
+        (GRADIENT_NORM, "min_gradient_norm"),
+    ] {
+        let stop = EarlyStopping::new().monitor(monitor);
+        let error = model(0.1).fit(data(), quiet().callback(stop)).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(monitor) && text.contains(word), "{text}");
+    }
+}
