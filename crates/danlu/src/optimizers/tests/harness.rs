@@ -54,6 +54,7 @@ fn recipes() -> Vec<Json> {
         "Adadelta" => 5.0,
         "Adagrad" | "Ftrl" | "Adafactor" => 0.2,
         "Lion" => 0.005,
+        "LBFGS" => 0.1,
         _ => 0.02,
     };
     let own: Vec<String> = names();
@@ -68,6 +69,11 @@ fn recipes() -> Vec<Json> {
                 }),
             };
             let plain = json!({ "type": name, "learning_rate": rate(name) });
+            // It takes the learning rate alone.
+            if name == "LBFGS" {
+                let searched = json!({ "type": name, "learning_rate": schedule, "max_iter": 2, "line_search_fn": "strong_wolfe" });
+                return [plain, searched];
+            }
             // It refuses what touches every row in every step.
             if name == "SparseAdam" {
                 let schedule = json!({ "type": name, "learning_rate": schedule, "learning_rate_multipliers": { "dense": 0.5 } });
