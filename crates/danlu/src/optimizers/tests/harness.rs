@@ -40,9 +40,14 @@ pub fn model(optimizer: &Json, threads: usize) -> Model {
 
 pub fn fit(model: &mut Model, epochs: usize) -> Vec<f64> {
     let (y, x) = data();
+    // L-BFGS is for batches that are all examples.
+    let batch_size = match model.optimizer().unwrap().class_name() {
+        "LBFGS" => 24,
+        _ => 8,
+    };
     let options = FitOptions::new()
         .epochs(epochs)
-        .batch_size(8)
+        .batch_size(batch_size)
         .verbose(false);
     let history = model.fit((&x, &y), options).unwrap();
     history.get("loss").unwrap().to_vec()
