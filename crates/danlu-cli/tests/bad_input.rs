@@ -208,7 +208,8 @@ fn errors_of_layers_say_where_in_the_recipe_they_stand() {
     let text = place.good("recipes show digits");
     place.write("r.toml", text.replacen("[2, 2]", "[90, 90]", 1));
     let stderr = place.bad_training("r.toml --out a", 2);
-    says(&stderr, "r.toml, line 15: ");
+    says(&stderr, "r.toml, line 17: ");
+    says(&stderr, "MaxPooling2D: `pool_size` must be at most");
     let stderr = place.bad_training("digits --set model.layers.2.name=a/b --out a", 2);
     says(&stderr, "`model.layers.2.name` must be");
     let stderr = place.bad_training("digits --set model.layers.0.filters=99999999999 --out a", 2);

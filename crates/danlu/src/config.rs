@@ -19,6 +19,9 @@ pub struct Arguments {
     from_file: bool,
 }
 
+/// What an argument must be without which nothing can be made.
+const GIVEN: &str = "given";
+
 impl Arguments {
     /// Arguments that a user or a recipe wrote; `owner` is what errors call the thing that they are for.
     pub fn new(owner: impl Into<String>, values: Config) -> Arguments {
@@ -225,7 +228,33 @@ impl Arguments {
     /// # Errors
     /// It is not given.
     pub fn required<T>(&self, argument: &str, value: Option<T>) -> Result<T> {
-        value.ok_or_else(|| Error::argument(&self.owner, argument, "given", "nothing"))
+        value.ok_or_else(|| Error::argument(&self.owner, argument, GIVEN, "nothing"))
+    }
+
+    /// An error about an argument that must be given, made one about the misspelt argument that was meant for it, where there is
+    /// one among those that nobody took. `known` gives the arguments that there are.
+    pub(crate) fn misspelt(&self, error: Error, known: impl FnOnce() -> Vec<String>) -> Error {
+        let Error::Argument {
+            argument, expected, ..
+        } = &error
+        else {
+            return error;
+        };
+        if expected != GIVEN {
+            return error;
+        }
+        let known = known();
+        let mut given = self.values.keys().filter(|name| !known.contains(name));
+        let meant =
+            |name: &&String| danlu_data::suggest::did_you_mean(name, [argument.as_str()]).is_some();
+        match given.find(meant) {
+            Some(name) => Error::UnknownArgument {
+                owner: self.owner.clone(),
+                argument: name.clone(),
+                suggestion: danlu_data::suggest::hint(name, [argument.as_str()]),
+            },
+            None => error,
+        }
     }
 
     /// An argument that Keras has and this version has not: only `null` and these values, which change nothing, are taken.

@@ -57,7 +57,7 @@ fn recipes() -> Vec<Value> {
     let mut recipes: Vec<Value> = danlu::optimizers::names()
         .iter()
         // PyTorch's, not Keras'.
-        .filter(|name| *name != "SparseAdam")
+        .filter(|name| !["SparseAdam", "LBFGS"].contains(&name.as_str()))
         .flat_map(|name| {
             [
                 json!({ "type": name, "learning_rate": 0.01 }),

@@ -14,6 +14,9 @@ use crate::failure::{Failure, Result};
 /// The name that `--op` takes.
 pub const OPTIMIZER: &str = "optimizer";
 
+/// The one whose step is no pass over the parameter and its gradient.
+const LBFGS: &str = "LBFGS";
+
 /// An optimizer with the shape of the parameter that it changes.
 pub struct Step {
     optimizer: Box<dyn Optimizer>,
@@ -32,7 +35,9 @@ impl Step {
             )));
         }
         let Some(name) = &arguments.optimizer else {
-            let names = optimizers::names().join(", ").to_lowercase();
+            let names = optimizers::names().into_iter();
+            let names: Vec<String> = names.filter(|name| name != LBFGS).collect();
+            let names = names.join(", ").to_lowercase();
             return Err(Failure::Usage(format!(
                 "--op {OPTIMIZER} needs --optimizer, one of: {names}"
             )));
@@ -40,6 +45,12 @@ impl Step {
         let optimizer = optimizers::from_json(&json!(name));
         let optimizer =
             optimizer.map_err(|error| Failure::Usage(format!("--optimizer: {error}")))?;
+        if optimizer.class_name() == LBFGS {
+            return Err(Failure::Usage(format!(
+                "--optimizer: {LBFGS} has no step alone, since it asks for loss and gradient several times in each; choose another, or \
+                 measure a training with `danlu train`"
+            )));
+        }
         let example = "the sizes of the parameter's axes, such as 10000000 or 3162x3162";
         let Some(text) = arguments.shape.as_deref() else {
             return Err(Failure::Usage(format!(
@@ -137,8 +148,8 @@ mod tests {
             );
             assert!(memory.gigabytes_per_second > 0.0);
         }
-        for name in optimizers::names() {
-            let step = step(Some(&name), Some("3x5")).unwrap();
+        for name in optimizers::names().iter().filter(|name| *name != LBFGS) {
+            let step = step(Some(name), Some("3x5")).unwrap();
             step.run(device(), Some(1), false).unwrap();
         }
     }
@@ -148,6 +159,7 @@ mod tests {
         for (optimizer, shape, expected) in [
             (None, Some("10"), "needs --optimizer, one of: ada"),
             (Some("adan"), Some("10"), "did you mean"),
+            (Some("lbfgs"), Some("10"), "has no step alone"),
             (Some("adam"), None, "needs --shape: the sizes"),
             (Some("adam"), Some("3xx4"), "--shape `3xx4`"),
         ] {

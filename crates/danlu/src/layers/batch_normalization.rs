@@ -1,5 +1,7 @@
 //! Batch normalization.
 
+mod renorm;
+
 use danlu_graph::{Shape, Value};
 
 use super::affine::{Affine, affine_methods};
@@ -11,6 +13,7 @@ use crate::choice::Choice;
 use crate::initializers::Initializer;
 use crate::optimizers::check_rate;
 use crate::{Arguments, Config, Error, Result};
+use renorm::Renorm;
 
 /// `gamma (x - mean) / sqrt(variance + epsilon) + beta` for each index of `axis` (Ioffe and Szegedy 2015; Keras'
 /// `BatchNormalization`). Any shape stays as it is.
@@ -19,6 +22,10 @@ use crate::{Arguments, Config, Error, Result};
 /// `moving = moving momentum + batch (1 - momentum)`, with the variance divided by the number of elements. Otherwise, and
 /// where the layer is frozen, the moving ones are used and stay. Parameters: gamma, beta, moving_mean, moving_variance, each
 /// as long as the axis.
+///
+/// With [`renorm`](Self::renorm) (Ioffe 2017) the normalized batch is in training multiplied by `r` and moved by `d`, so that it
+/// is what statistics that move over batches make of it: `r = deviation / renorm_stddev`, `d = (mean - renorm_mean) / renorm_stddev`,
+/// within limits, and both without a gradient. Then there are the statistics moving_stddev, renorm_mean and renorm_stddev, too.
 #[derive(Clone, Debug)]
 pub struct BatchNormalization {
     axis: Axes,
@@ -26,6 +33,7 @@ pub struct BatchNormalization {
     affine: Affine,
     moving_mean_initializer: Choice<Initializer>,
     moving_variance_initializer: Choice<Initializer>,
+    renorm: Option<Renorm>,
     /// The place of the axis in the input and its size, once built.
     built: Option<(usize, usize)>,
 }
@@ -39,6 +47,7 @@ impl BatchNormalization {
             affine: Affine::new(),
             moving_mean_initializer: "zeros".into(),
             moving_variance_initializer: "ones".into(),
+            renorm: None,
             built: None,
         }
     }
@@ -79,7 +88,41 @@ impl BatchNormalization {
         self
     }
 
-    /// Mean and variance of the batch, each as long as the axis; the moving ones go towards them.
+    /// Whether batches are renormalized. Default `false`.
+    #[must_use]
+    pub fn renorm(mut self, renorm: bool) -> BatchNormalization {
+        self.renorm = renorm.then(|| self.renorm.unwrap_or_default());
+        self
+    }
+
+    /// Renormalizes, with `r` between these limits and `d` at most so far from 0, `None` for no limit. Default no limits.
+    #[must_use]
+    pub fn renorm_clipping(
+        mut self,
+        rmin: Option<f64>,
+        rmax: Option<f64>,
+        dmax: Option<f64>,
+    ) -> BatchNormalization {
+        self.renorm = Some(Renorm {
+            rmin,
+            rmax,
+            dmax,
+            ..self.renorm.unwrap_or_default()
+        });
+        self
+    }
+
+    /// Renormalizes, with so much of its statistics staying at each step, from 0 to 1. Default 0.99.
+    #[must_use]
+    pub fn renorm_momentum(mut self, momentum: f64) -> BatchNormalization {
+        self.renorm = Some(Renorm {
+            momentum,
+            ..self.renorm.unwrap_or_default()
+        });
+        self
+    }
+
+    /// Mean and variance of the batch, each as long as the axis; without `renorm` the moving ones go towards them.
     fn batch_statistics(
         &self,
         context: &CallContext,
@@ -95,6 +138,9 @@ impl BatchNormalization {
         let center = mean.stop_gradient()?;
         let center = self.spread(&center, rank)?;
         let variance = x.subtract(&center)?.square()?.mean(&others, false)?;
+        if self.renorm.is_some() {
+            return Ok([mean, variance]);
+        }
         for (name, batch) in [("moving_mean", &mean), ("moving_variance", &variance)] {
             let kept = context.parameter(name)?.multiply_scalar(self.momentum)?;
             let moved = kept.add(&batch.multiply_scalar(1.0 - self.momentum)?)?;
@@ -149,15 +195,20 @@ impl Layer for BatchNormalization {
         self.built = Some((axis, size));
         self.affine.build("BatchNormalization", context, &[size])?;
         context.statistic("moving_mean", &[size], self.moving_mean_initializer.clone())?;
-        let variance = self.moving_variance_initializer.clone();
-        context.statistic("moving_variance", &[size], variance)
+        let variance = &self.moving_variance_initializer;
+        context.statistic("moving_variance", &[size], variance.clone())?;
+        match &self.renorm {
+            Some(renorm) => renorm.build(context, size, &self.moving_mean_initializer, variance),
+            None => Ok(()),
+        }
     }
 
     fn call(&self, context: &CallContext, inputs: &[Value]) -> Result<Value> {
         let x = &inputs[0];
         let rank = x.shape().rank();
         let axis = self.built.map_or(rank.saturating_sub(1), |(axis, _)| axis);
-        let [mean, variance] = match context.training() && context.trainable() {
+        let batch = context.training() && context.trainable();
+        let [mean, variance] = match batch {
             true => self.batch_statistics(context, x, axis)?,
             false => [
                 context.parameter("moving_mean")?,
@@ -165,14 +216,26 @@ impl Layer for BatchNormalization {
             ],
         };
         let mut factor = self.affine.inverse_deviation(&variance)?;
+        let mut moved = None;
+        if let Some(renorm) = self.renorm.as_ref().filter(|_| batch) {
+            let (momentum, epsilon) = (self.momentum, self.affine.epsilon);
+            let [r, d] = renorm.correct(context, [&mean, &variance], momentum, epsilon)?;
+            factor = factor.multiply(&r)?;
+            moved = Some(d);
+        }
         if self.affine.scale {
-            factor = factor.multiply(&context.parameter("gamma")?)?;
+            let gamma = context.parameter("gamma")?;
+            factor = factor.multiply(&gamma)?;
+            moved = moved.map(|d| d.multiply(&gamma)).transpose()?;
         }
         let shift = mean.multiply(&factor)?;
-        let shift = match self.affine.center {
+        let mut shift = match self.affine.center {
             true => context.parameter("beta")?.subtract(&shift)?,
             false => shift.negate()?,
         };
+        if let Some(d) = moved {
+            shift = shift.add(&d)?;
+        }
         let scaled = x.multiply(&self.spread(&factor, rank)?)?;
         Ok(scaled.add(&self.spread(&shift, rank)?)?)
     }
@@ -184,6 +247,10 @@ impl Layer for BatchNormalization {
         config.insert("moving_mean_initializer".to_owned(), mean);
         let variance = self.moving_variance_initializer.to_json();
         config.insert("moving_variance_initializer".to_owned(), variance);
+        // Versions of Keras that have no renorm then still read the file.
+        if let Some(renorm) = &self.renorm {
+            renorm.write(&mut config);
+        }
         config
     }
 
@@ -198,10 +265,7 @@ impl Layer for BatchNormalization {
         take_initializer(arguments, "moving_variance_initializer", variance)?;
         // On one device there is nothing to synchronize.
         arguments.boolean("synchronized")?;
-        arguments.unsupported("renorm", &[false.into()])?;
-        // Both only count where renorm is true.
-        arguments.take("renorm_clipping");
-        arguments.take("renorm_momentum");
+        layer.renorm = Renorm::take(arguments)?;
         Ok(layer)
     }
 }
@@ -210,6 +274,7 @@ impl Layer for BatchNormalization {
 mod tests {
     use super::*;
     use crate::layers::harness;
+    use crate::prelude::*;
 
     #[test]
     fn batch_normalization_passes_the_harness() {
@@ -245,10 +310,74 @@ mod tests {
     }
 
     #[test]
-    fn renormalization_is_refused() {
-        let arguments = crate::config! { "renorm": true };
-        let mut arguments = Arguments::new("BatchNormalization", arguments);
-        let error = BatchNormalization::from_config(&mut arguments).unwrap_err();
-        assert!(error.to_string().contains("`renorm` = true"), "{error}");
+    fn renormalization_passes_the_harness() {
+        // At its limits r and d are constants, which is what finite differences see of numbers without a gradient.
+        let layer = || {
+            BatchNormalization::new()
+                .momentum(0.5)
+                .renorm_momentum(0.25)
+        };
+        let limits = |r: f64| layer().renorm_clipping(Some(r), Some(r), Some(0.0));
+        harness::check(limits(2.0), &[3]);
+        harness::check(limits(0.5).scale(false).axis(1), &[3, 2, 2]);
+        harness::check(limits(1.5).center(false), &[2, 3]);
+    }
+
+    #[test]
+    fn renormalization_begins_with_the_root_of_the_variance() {
+        let layer = BatchNormalization::new().renorm(true);
+        let start = Initializer::Constant { value: 4.0 };
+        let mut model = Sequential::from_layers([
+            Input::new([2]).into(),
+            layer
+                .moving_variance_initializer(Choice::Value(start))
+                .into(),
+        ]);
+        model.build().unwrap();
+        let weights = model.weights().unwrap();
+        let numbers: Vec<f64> = weights.iter().flat_map(Tensor::to_f64).collect();
+        let expected = [1., 1., 0., 0., 0., 0., 4., 4., 2., 2., 0., 0., 2., 2.];
+        assert_eq!(numbers, expected);
+    }
+
+    #[test]
+    fn wrong_arguments_of_renormalization_are_errors() {
+        let layer = BatchNormalization::new;
+        for (layer, part) in [
+            (
+                layer().renorm_momentum(1.5),
+                "`renorm_momentum` must be from 0 to 1",
+            ),
+            (
+                layer().renorm_clipping(Some(2.0), Some(1.0), None),
+                "`renorm_clipping` must be an `rmin` that is not above `rmax`",
+            ),
+            (
+                layer().renorm_clipping(None, None, Some(-1.0)),
+                "`dmax` of at least 0",
+            ),
+            (
+                layer()
+                    .renorm(true)
+                    .moving_variance_initializer("random_normal"),
+                "`moving_variance_initializer` must be zeros, ones or a constant",
+            ),
+        ] {
+            harness::refuses(layer, &[4], part);
+        }
+        for (arguments, part) in [
+            (
+                crate::config! { "renorm": true, "renorm_clipping": { "rmaxx": 1.0 } },
+                "did you mean `rmax`?",
+            ),
+            (
+                crate::config! { "renorm": true, "renorm_clipping": 3 },
+                "`renorm_clipping` must be numbers",
+            ),
+        ] {
+            let mut arguments = Arguments::new("BatchNormalization", arguments);
+            let error = BatchNormalization::from_config(&mut arguments).unwrap_err();
+            assert!(error.to_string().contains(part), "{error}");
+        }
     }
 }

@@ -28,6 +28,15 @@ pub(super) struct Builtin {
     summary: &'static str,
     /// The arguments of an example, as JSON: all that must be given.
     example: &'static str,
+    /// Defaults that files do not hold, as JSON.
+    unwritten: &'static str,
+}
+
+impl Builtin {
+    const fn unwritten(mut self, defaults: &'static str) -> Builtin {
+        self.unwritten = defaults;
+        self
+    }
 }
 
 const fn builtin<L: Layer>(
@@ -40,6 +49,7 @@ const fn builtin<L: Layer>(
         make: make_boxed::<L>,
         summary,
         example,
+        unwritten: "{}",
     }
 }
 
@@ -54,7 +64,8 @@ pub(super) const BUILTIN: &[Builtin] = &[
     builtin::<super::AveragePooling1D>("AveragePooling1D", "The mean of each window along a sequence", "{}"),
     builtin::<super::AveragePooling2D>("AveragePooling2D", "The mean of each window of a picture", "{}"),
     builtin::<super::AveragePooling3D>("AveragePooling3D", "The mean of each window of a volume", "{}"),
-    builtin::<super::BatchNormalization>("BatchNormalization", "Brings each channel to mean 0 and variance 1 over the batch", "{}"),
+    builtin::<super::BatchNormalization>("BatchNormalization", "Brings each channel to mean 0 and variance 1 over the batch", "{}")
+        .unwritten(r#"{"renorm": false, "renorm_clipping": null, "renorm_momentum": 0.99}"#),
     builtin::<super::Concatenate>("Concatenate", "Several values one after the other along an axis", "{}"),
     builtin::<super::Conv1D>("Conv1D", "Filters over windows of a sequence", r#"{"filters": 32, "kernel_size": 3}"#),
     builtin::<super::Conv1DTranspose>("Conv1DTranspose", "The way back of Conv1D: a longer sequence", r#"{"filters": 32, "kernel_size": 3}"#),
@@ -129,12 +140,14 @@ pub fn describe_layer(class_name: &str) -> Result<LayerDescription> {
     }
     let known = BUILTIN.iter().find(|known| known.name == name);
     let (summary, example) = known.map_or(("", "{}"), |known| (known.summary, known.example));
-    let required = match serde_json::from_str(example) {
-        Ok(Value::Object(required)) => required,
+    let object = |text: &str| match serde_json::from_str(text) {
+        Ok(Value::Object(object)) => object,
         _ => Config::new(),
     };
+    let required = object(example);
     let spec = LayerSpec::from_arguments(name, required.clone())?;
     let mut defaults = spec.layer.config();
+    defaults.extend(object(known.map_or("{}", |known| known.unwritten)));
     for argument in required.keys() {
         defaults.shift_remove(argument);
     }

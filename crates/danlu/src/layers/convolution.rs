@@ -213,6 +213,7 @@ impl<const N: usize> Layer for Convolution<N> {
     fn build(&mut self, context: &mut BuildContext, inputs: &[Shape]) -> Result<()> {
         self.check()?;
         let channels = channels_of::<N>(Self::CLASS, &inputs[0])?;
+        self.windows.check_span(Self::CLASS, &inputs[0])?;
         if channels % self.groups != 0 {
             let expected = format!("a divisor of the {channels} channels of the input");
             return Err(Error::argument(
@@ -323,7 +324,16 @@ mod tests {
             &[4, 4],
             "(batch, height, width, channels)",
         );
-        harness::refuses(Conv2D::new(2, [5, 5]), &[4, 4, 1], "use a smaller kernel");
+        harness::refuses(
+            Conv2D::new(2, [5, 5]),
+            &[4, 4, 1],
+            "Conv2D: `kernel_size` must be at most what there is of the input (batch, 4, 4, 1): use a smaller kernel",
+        );
+        harness::refuses(
+            Conv2D::new(2, 3).dilation_rate(2),
+            &[4, 5, 1],
+            "received [3, 3] with dilation_rate [2, 2]",
+        );
         harness::refuses(Conv2D::new(3, [2, 2]).groups(3), &[4, 4, 4], "4 channels");
         harness::refuses(Conv2D::new(2, [3, 3]).padding("smae"), &[4, 4, 1], "`same`");
         harness::refuses(Conv2D::new(2, 3).padding("causal"), &[4, 4, 1], "Conv1D");

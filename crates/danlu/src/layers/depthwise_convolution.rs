@@ -191,6 +191,7 @@ impl<const N: usize> Layer for DepthwiseConvolution<N> {
     fn build(&mut self, context: &mut BuildContext, inputs: &[Shape]) -> Result<()> {
         self.check()?;
         let channels = channels_of::<N>(Self::CLASS, &inputs[0])?;
+        self.windows.check_span(Self::CLASS, &inputs[0])?;
         let shape = depthwise_shape(&self.windows, channels, self.depth_multiplier);
         context.parameter_with("kernel", &shape, &self.depthwise)?;
         let results = channels.saturating_mul(self.depth_multiplier);
@@ -291,6 +292,7 @@ impl<const N: usize> Layer for SeparableConvolution<N> {
     fn build(&mut self, context: &mut BuildContext, inputs: &[Shape]) -> Result<()> {
         self.check()?;
         let channels = channels_of::<N>(Self::CLASS, &inputs[0])?;
+        self.windows.check_span(Self::CLASS, &inputs[0])?;
         let shape = depthwise_shape(&self.windows, channels, self.depth_multiplier);
         context.parameter_with("depthwise_kernel", &shape, &self.depthwise)?;
         let mut shape = vec![1; N];

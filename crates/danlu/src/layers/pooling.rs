@@ -5,9 +5,10 @@ use danlu_graph::{Dim, Shape, Value};
 
 use super::padding::channels_last;
 use super::sizes::{Sizes, check_sizes, spatial_sizes, with_sizes};
+use super::windows::fits;
 use super::{BuildContext, CallContext, Layer, Padding};
 use crate::choice::Choice;
-use crate::{Arguments, Config, Result, config};
+use crate::{Arguments, Config, Error, Result, config};
 
 /// What is done with the elements of a window.
 #[derive(Clone, Copy, Debug)]
@@ -40,8 +41,17 @@ impl<const N: usize> Pooling<N> {
         if let Some(strides) = &self.strides {
             check_sizes(class, "strides", strides)?;
         }
-        self.padding.resolve()?.refuse_causal(class)?;
-        spatial_sizes::<N>(class, input).map(drop)
+        let padding = self.padding.resolve()?;
+        padding.refuse_causal(class)?;
+        spatial_sizes::<N>(class, input)?;
+        if padding != Padding::Valid || fits(input, self.pool_size) {
+            return Ok(());
+        }
+        let expected = format!(
+            "at most what there is of the input {input}: use a smaller window or padding \"same\""
+        );
+        let received = format!("{:?}", self.pool_size);
+        Err(Error::argument(class, "pool_size", expected, received))
     }
 
     /// Windows over the two axes in the middle of four.
@@ -238,7 +248,11 @@ mod tests {
             "(batch, height, width, channels)",
         );
         harness::refuses(AveragePooling2D::new([0, 2]), &[4, 4, 1], "`pool_size`");
-        harness::refuses(MaxPooling1D::new(5), &[4, 1], "window");
+        harness::refuses(
+            MaxPooling1D::new(5),
+            &[4, 1],
+            "MaxPooling1D: `pool_size` must be at most what there is of the input (batch, 4, 1): use a smaller window",
+        );
         let layer = MaxPooling1D::new(2).padding("causal");
         harness::refuses(layer, &[4, 1], "only Conv1D has");
         harness::refuses(

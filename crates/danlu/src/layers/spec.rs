@@ -70,7 +70,8 @@ impl LayerSpec {
         let activity = activity
             .map(|value| Regularizer::from_json(&arguments, "activity_regularizer", &value));
         let activity_regularizer = activity.transpose()?.map(Choice::Value);
-        let layer = make(class_name, &mut arguments)?;
+        let layer = make(class_name, &mut arguments)
+            .map_err(|error| arguments.misspelt(error, || known_arguments(class_name)))?;
         // Keras 2 gave the first layer the shape of the input.
         let input_shape = match arguments.is_from_file() {
             true => arguments.take("batch_input_shape"),
@@ -91,6 +92,15 @@ impl LayerSpec {
             built_with,
         })
     }
+}
+
+/// The arguments that a layer type of our own has.
+fn known_arguments(class_name: &str) -> Vec<String> {
+    let described = super::describe_layer(class_name).ok();
+    let tables = described
+        .into_iter()
+        .flat_map(|one| [one.required, one.defaults]);
+    tables.flatten().map(|(name, _)| name).collect()
 }
 
 /// Fails unless the dtype, a name or one of Keras' policies, is float32.

@@ -119,3 +119,18 @@ fn defaults_are_those_of_keras() {
         }
     }
 }
+
+#[test]
+fn an_argument_that_must_be_given_is_found_under_a_name_near_it() {
+    let refused = |class: &str, arguments: Json| {
+        let arguments = arguments.as_object().unwrap().clone();
+        let error = LayerSpec::from_arguments(class, arguments).err().unwrap();
+        error.to_string()
+    };
+    let error = refused("Conv2D", json!({ "filters": 3, "kernel_sise": 3 }));
+    let expected = "Conv2D has no argument `kernel_sise`; did you mean `kernel_size`?";
+    assert_eq!(error, expected);
+    // An argument that there is was not meant for another.
+    let error = refused("Embedding", json!({ "output_dim": 3 }));
+    assert!(error.contains("`input_dim` must be given"), "{error}");
+}

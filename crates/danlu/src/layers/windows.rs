@@ -72,6 +72,27 @@ impl<const N: usize> Windows<N> {
         Ok(())
     }
 
+    /// Fails where a window that is not padded spans more than there is of the input.
+    pub(super) fn check_span(&self, class: &str, input: &Shape) -> Result<()> {
+        if self.padding.resolve()? != Padding::Valid {
+            return Ok(());
+        }
+        let (sizes, apart) = (&self.kernel_size, &self.dilation_rate);
+        let spans = sizes.iter().zip(apart);
+        let spans = spans.map(|(taps, apart)| (taps - 1).saturating_mul(*apart).saturating_add(1));
+        if fits(input, spans) {
+            return Ok(());
+        }
+        let expected = format!(
+            "at most what there is of the input {input}: use a smaller kernel or padding \"same\""
+        );
+        let received = match apart.iter().any(|&apart| apart > 1) {
+            true => format!("{sizes:?} with dilation_rate {apart:?}"),
+            false => format!("{sizes:?}"),
+        };
+        Err(Error::argument(class, "kernel_size", expected, received))
+    }
+
     /// How much surrounds an axis of this size.
     pub(super) fn around(&self, axis: usize, size: &Dim) -> Result<[usize; 2]> {
         self.padding.resolve()?.around(
@@ -98,6 +119,13 @@ impl<const N: usize> Windows<N> {
         }
         Ok(options)
     }
+}
+
+/// Whether windows that span so much fit the axes of an input behind its first, as far as their sizes are known.
+pub(super) fn fits(input: &Shape, spans: impl IntoIterator<Item = usize>) -> bool {
+    let sizes = input.dims().iter().skip(1);
+    let mut sizes = sizes.map(Dim::as_fixed).zip(spans);
+    sizes.all(|(size, span)| size.is_none_or(|size| span <= size))
 }
 
 /// The number of channels of an input with `N` axes before them.

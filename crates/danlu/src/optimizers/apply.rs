@@ -149,13 +149,15 @@ fn averaged(step: &Step, old: &Value, value: &Value, momentum: f64) -> Result<Va
 }
 
 fn check_multipliers(optimizer: &dyn Optimizer, trained: &[Trained]) -> Result<()> {
-    let names: Vec<&str> = trained
+    let mut names: Vec<&str> = trained
         .iter()
         .flat_map(|one| {
             let layer = one.name.rsplit_once('/').map_or("", |(layer, _)| layer);
             [layer, one.name.as_str()]
         })
         .collect();
+    let mut seen = std::collections::HashSet::new();
+    names.retain(|name| seen.insert(*name));
     for (name, _) in &optimizer.options().learning_rate_multipliers {
         if !names.contains(&name.as_str()) {
             let kind = "layer with parameters to train (in learning_rate_multipliers)";

@@ -2,7 +2,7 @@
 //!
 //! In order of increasing complexity: [`SGD`], [`Adagrad`], [`RMSprop`], [`Lion`], [`Adam`], [`AdamW`], [`Adamax`], [`Nadam`],
 //! [`SparseAdam`], [`Adadelta`], [`Lamb`], [`Ftrl`], [`Adafactor`], [`ScheduleFreeAdamW`], [`Muon`]. All take what [`Options`] holds; a
-//! learning rate is a number or one of [`schedules`]. [`LBFGS`] stands apart: it takes all examples at once.
+//! learning rate is a number or one of [`schedules`]. [`LBFGS`] stands apart: it asks for loss and gradient several times in a step.
 
 mod adadelta;
 mod adafactor;
@@ -31,6 +31,7 @@ mod sgd;
 mod sparse_adam;
 mod state;
 
+use std::any::Any;
 use std::fmt::Debug;
 
 use danlu_graph::Value;
@@ -63,13 +64,13 @@ pub use schedule_free_adamw::ScheduleFreeAdamW;
 pub use schedules::Schedule;
 pub use sgd::SGD;
 pub use sparse_adam::SparseAdam;
-pub(crate) use state::{ITERATION, LEARNING_RATE, StateSpec, average_name, layout};
+pub(crate) use state::{ITERATION, LBFGS_STATE, LEARNING_RATE, StateSpec, average_name, layout};
 pub use state::{Slot, Trained};
 
 /// A rule for changing parameters. Its state in the executor is `optimizer/iteration` (i64), `optimizer/learning_rate` (f32,
 /// where the rate is a number), `optimizer/<layer>/<parameter>/<slot>` for each slot of a parameter, and `optimizer/<slot>` for
 /// what is kept once.
-pub trait Optimizer: Send + Debug + 'static {
+pub trait Optimizer: Any + Send + Debug {
     /// Keras' class name, such as `Adam`.
     fn class_name(&self) -> &str;
 

@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 
 use super::{
-    Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Muon, Nadam, Optimizer,
-    RMSprop, SGD, ScheduleFreeAdamW, SparseAdam,
+    Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, LBFGS, Lamb, Lion, Muon, Nadam,
+    Optimizer, RMSprop, SGD, ScheduleFreeAdamW, SparseAdam,
 };
 use crate::registry::{Make, Registry, without_package};
 use crate::{Arguments, Result};
@@ -16,7 +16,7 @@ fn make_boxed<O: Optimizer>(arguments: &mut Arguments) -> Result<Box<dyn Optimiz
 fn registry() -> &'static Registry<Box<dyn Optimizer>> {
     static REGISTRY: OnceLock<Registry<Box<dyn Optimizer>>> = OnceLock::new();
     REGISTRY.get_or_init(|| {
-        let builtin: [(&str, Make<Box<dyn Optimizer>>); 15] = [
+        let builtin: [(&str, Make<Box<dyn Optimizer>>); 16] = [
             ("Adadelta", make_boxed::<Adadelta>),
             ("Adafactor", make_boxed::<Adafactor>),
             ("Adagrad", make_boxed::<Adagrad>),
@@ -24,6 +24,7 @@ fn registry() -> &'static Registry<Box<dyn Optimizer>> {
             ("AdamW", make_boxed::<AdamW>),
             ("Adamax", make_boxed::<Adamax>),
             ("Ftrl", make_boxed::<Ftrl>),
+            ("LBFGS", make_boxed::<LBFGS>),
             ("Lamb", make_boxed::<Lamb>),
             ("Lion", make_boxed::<Lion>),
             ("Muon", make_boxed::<Muon>),

@@ -9,6 +9,8 @@ use crate::Result;
 pub(crate) const ITERATION: &str = "optimizer/iteration";
 /// The state with the learning rate, f32 without axes, where it is a number.
 pub(crate) const LEARNING_RATE: &str = "optimizer/learning_rate";
+/// What [`LBFGS`](super::LBFGS) keeps, i64: no state of the executor, since it grows.
+pub(crate) const LBFGS_STATE: &str = "optimizer/memory";
 
 /// Slots that all optimizers keep for options: of averages of the parameters, and of gradients that wait.
 pub(super) const AVERAGE: &str = "average";
@@ -21,6 +23,13 @@ pub struct Trained {
     pub name: String,
     /// Its shape.
     pub shape: Vec<usize>,
+}
+
+impl Trained {
+    /// The number of its elements.
+    pub fn count(&self) -> usize {
+        self.shape.iter().product()
+    }
 }
 
 /// A number for each element of a parameter, or another array, that an optimizer keeps from step to step.

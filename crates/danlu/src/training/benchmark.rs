@@ -12,6 +12,7 @@ use crate::{Error, Model, Result};
 
 use super::TrainingProfile;
 use super::arrangement::Arrangement;
+use super::lbfgs::Given;
 use super::program::{Mode, Signature};
 use super::step::Stepper;
 
@@ -31,7 +32,7 @@ impl Model {
     ///
     /// The plan is the one that [`fit`](Self::fit) or [`predict`](Self::predict) uses. A learning rate that is no
     /// schedule is 0 as long as the benchmark lives, so that all runs do the same work on the same weights. Weights are as they
-    /// were afterwards; only the optimizer's own state has moved.
+    /// were afterwards; only the optimizer's own state has moved. Of a step of L-BFGS it is one evaluation of loss and gradient.
     ///
     /// # Errors
     /// The model is not built and its input's shape is not known; for training, it is not compiled; there is no memory for
@@ -157,7 +158,13 @@ impl Benchmark<'_> {
     /// # Errors
     /// An operation of a user's own failed.
     pub fn run(&mut self) -> Result<()> {
-        self.place = self.stepper.run(self.model, &self.batch, None, 0, None)?;
+        let given = Given {
+            batch: &self.batch,
+            weights: None,
+            examples: 0,
+            indices: None,
+        };
+        self.place = self.stepper.evaluate(self.model, given)?;
         if self.stepper.signature.mode == Mode::Train {
             self.stepper.add_up(self.model, self.place);
         }

@@ -7,7 +7,7 @@ use crate::layers::Parameter;
 use crate::losses::{Expects, IntoLoss, Loss, OutputKind, output_kind};
 use crate::metrics::{IntoMetric, Metric};
 use crate::optimizers::{
-    ITERATION, IntoOptimizer, LEARNING_RATE, LearningRate, Optimizer, Trained, layout,
+    ITERATION, IntoOptimizer, LBFGS_STATE, LEARNING_RATE, LearningRate, Optimizer, Trained, layout,
 };
 use crate::{Error, Model, Result};
 
@@ -201,6 +201,9 @@ impl Model {
         self.plans.clear(self.executor.as_deref_mut());
         self.remove_optimizer_state();
         self.compiled = Some(compiled);
+        if let Some(lbfgs) = self.lbfgs_mut() {
+            lbfgs.forget();
+        }
         self.warnings.clear();
         if self.built {
             self.warnings = self.find_warnings()?;
@@ -293,13 +296,16 @@ impl Model {
         let Some(executor) = &self.executor else {
             return Ok(Vec::new());
         };
-        let names = self.optimizer_state_names().into_iter();
-        names
-            .map(|name| {
-                let value = executor.read_state(&name)?;
-                Ok((name, value))
-            })
-            .collect()
+        let names = self.optimizer_state_names();
+        let mut state = Vec::with_capacity(names.len() + 1);
+        for name in names {
+            let value = executor.read_state(&name)?;
+            state.push((name, value));
+        }
+        if let Some(lbfgs) = self.lbfgs().filter(|_| !state.is_empty()) {
+            state.push((LBFGS_STATE.to_owned(), lbfgs.state()?));
+        }
+        Ok(state)
     }
 
     /// Sets the optimizer's state, in Keras' order, so that training goes on where it stopped.
@@ -309,6 +315,10 @@ impl Model {
     pub fn set_optimizer_state(&mut self, state: &[Tensor]) -> Result<()> {
         self.ensure_optimizer_state("set_optimizer_state")?;
         let names = self.optimizer_state_names();
+        let (state, memory) = match (self.lbfgs().is_some(), state) {
+            (true, [state @ .., memory]) => (state, Some(memory)),
+            (_, state) => (state, None),
+        };
         let received: Vec<String> = state.iter().map(describe).collect();
         let executor = self.executor()?;
         let mut expected = Vec::new();
@@ -325,6 +335,12 @@ impl Model {
         }
         for (name, value) in names.iter().zip(state) {
             executor.write_state(name, value)?;
+        }
+        if let Some(memory) = memory {
+            let numbers = self.trained().iter().map(Trained::count).sum();
+            if let Some(lbfgs) = self.lbfgs_mut() {
+                lbfgs.set_state(memory, numbers)?;
+            }
         }
         if let (Some(compiled), Some(place)) = (
             &mut self.compiled,
@@ -351,7 +367,8 @@ impl Model {
                 "the state is that of another optimizer or model",
             )),
         };
-        let names = self.optimizer_state_names().into_iter();
+        let own = self.lbfgs().map(|_| LBFGS_STATE.to_owned());
+        let names = self.optimizer_state_names().into_iter().chain(own);
         let ordered = names.map(named).collect::<Result<Vec<Tensor>>>()?;
         self.set_optimizer_state(&ordered)
     }
@@ -405,6 +422,9 @@ impl Model {
         let names = self.optimizer_state_names();
         if let Some(compiled) = &mut self.compiled {
             compiled.has_state = false;
+        }
+        if let Some(lbfgs) = self.lbfgs_mut() {
+            lbfgs.forget();
         }
         if let Some(executor) = self.executor.as_deref_mut() {
             for name in names {

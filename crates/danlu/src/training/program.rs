@@ -209,6 +209,15 @@ impl Model {
         outputs.push(("loss".to_owned(), loss.clone()));
         let entries = self.add_entries(&graph, &compared, &losses, &mut outputs)?;
         let updates = match signature.mode {
+            Mode::Train if self.lbfgs().is_some() => {
+                self.check_lbfgs()?;
+                let slopes = self.add_gradients(&graph, &loss, &mut outputs)?;
+                if signature.gradient_norm {
+                    let norm = norm_of(&graph, &slopes)?;
+                    outputs.push((GRADIENT_NORM.to_owned(), norm));
+                }
+                Vec::new()
+            }
             Mode::Train => {
                 let (updates, norm) = graph.scope(OPTIMIZER, || {
                     self.add_updates(&graph, &loss, signature.gradient_norm)
@@ -217,13 +226,7 @@ impl Model {
                 updates
             }
             Mode::Gradient => {
-                let trained = self.trained();
-                let values = parameters(&graph, &trained)?;
-                let names = trained
-                    .iter()
-                    .map(|one| format!("gradient of {}", one.name));
-                let all = gradients(&loss, &values.iter().collect::<Vec<_>>())?;
-                outputs.extend(names.zip(all));
+                self.add_gradients(&graph, &loss, &mut outputs)?;
                 Vec::new()
             }
             Mode::Test | Mode::Predict => Vec::new(),
@@ -305,6 +308,23 @@ impl Model {
         Ok(entries)
     }
 
+    /// The gradients of the parameters that train, as further outputs.
+    fn add_gradients(
+        &self,
+        graph: &Graph,
+        loss: &Value,
+        outputs: &mut Vec<(String, Value)>,
+    ) -> Result<Vec<Value>> {
+        let trained = self.trained();
+        let values = parameters(graph, &trained)?;
+        let names = trained
+            .iter()
+            .map(|one| format!("gradient of {}", one.name));
+        let slopes = gradients(loss, &values.iter().collect::<Vec<_>>())?;
+        outputs.extend(names.zip(slopes.iter().cloned()));
+        Ok(slopes)
+    }
+
     /// The new values of states and, where asked for, the norm of all gradients together.
     fn add_updates(
         &self,
@@ -324,16 +344,15 @@ impl Model {
         let raw = gradients(&loss, &with_respect_to)?;
         let mut updates = optimizers::updates(&**optimizer, graph, &trained, &values, &raw)?;
         self.constrain(graph, &mut updates)?;
-        let norm = match (raw.split_first(), scale) {
-            _ if !gradient_norm => None,
-            (None, _) => Some(graph.scalar(0.0, DType::F32)?),
-            (Some((first, others)), None) => Some(optimizers::global_norm(first, others)?),
-            (Some((first, others)), Some(scale)) => {
-                let norm = optimizers::global_norm(first, others)?;
-                Some(norm.multiply_scalar(1.0 / scale)?)
-            }
+        if !gradient_norm {
+            return Ok((updates, None));
+        }
+        let norm = norm_of(graph, &raw)?;
+        let norm = match (raw.is_empty(), scale) {
+            (false, Some(scale)) => norm.multiply_scalar(1.0 / scale)?,
+            _ => norm,
         };
-        Ok((updates, norm))
+        Ok((updates, Some(norm)))
     }
 
     /// Brings new values of parameters to what their constraints allow.
@@ -399,6 +418,14 @@ impl Model {
         let mut program = self.step_program(&signature)?.program;
         danlu_graph::rewrite::optimize(&mut program)?;
         Ok(program.to_string())
+    }
+}
+
+/// The norm of all gradients together.
+fn norm_of(graph: &Graph, gradients: &[Value]) -> Result<Value> {
+    match gradients.split_first() {
+        Some((first, others)) => optimizers::global_norm(first, others),
+        None => Ok(graph.scalar(0.0, DType::F32)?),
     }
 }
 

@@ -63,6 +63,7 @@ impl Model {
         });
         let mut rates = rates.iter().filter(|_| settable).peekable();
         let mut before = self.snapshot()?;
+        let mut lbfgs = self.lbfgs().cloned();
         let broken: Vec<bool> = before.iter().map(is_bad).collect();
         while run.progress.epoch < run.epochs {
             let epoch = run.progress.epoch;
@@ -89,12 +90,16 @@ impl Model {
                 let mut states = after.iter().zip(&broken);
                 if loss.is_finite() && !states.any(|(one, broken)| is_bad(one) && !broken) {
                     before = after;
+                    lbfgs = self.lbfgs().cloned();
                     run.progress.step = step;
                     run.progress.examples += batch.len();
                     continue;
                 }
                 drop(after);
                 self.put_back(&before)?;
+                if let (Some(own), Some(lbfgs)) = (self.lbfgs_mut(), lbfgs) {
+                    *own = lbfgs;
+                }
                 let at = (epoch + 1, step);
                 let specification = run.training.specification();
                 let fault = data_fault(batch, specification, weights, examples, indices, at);

@@ -7,8 +7,9 @@ use crate::{Error, Model, Result};
 
 use super::arrangement::{Arrangement, Weights};
 use super::compile::{Compiled, metric};
+use super::lbfgs::Given;
 use super::plans::Total;
-use super::program::Signature;
+use super::program::{Mode, Signature};
 
 /// Inputs of a step at most: the model's, targets, weights, seed, first example.
 const MOST_INPUTS: usize = 64;
@@ -78,7 +79,8 @@ impl Stepper {
     }
 
     /// Runs a batch; gives the place of its plan, whose outputs hold the results. `examples` of the pass came before it,
-    /// and `indices` are the batch's examples where they have numbers. Allocates nothing where the plan is there.
+    /// and `indices` are the batch's examples where they have numbers. Allocates nothing where the plan is there and the optimizer
+    /// is not L-BFGS.
     pub fn run(
         &mut self,
         model: &mut Model,
@@ -87,6 +89,26 @@ impl Stepper {
         examples: usize,
         indices: Option<&[usize]>,
     ) -> Result<usize> {
+        let given = Given {
+            batch,
+            weights,
+            examples,
+            indices,
+        };
+        match self.signature.mode == Mode::Train && model.lbfgs().is_some() {
+            true => self.lbfgs_step(model, given),
+            false => self.evaluate(model, given),
+        }
+    }
+
+    /// Runs the program of the step once.
+    pub(super) fn evaluate(&mut self, model: &mut Model, given: Given) -> Result<usize> {
+        let Given {
+            batch,
+            weights,
+            examples,
+            indices,
+        } = given;
         for own in &self.labels {
             if let Some(labels) = batch.targets.get(own.target) {
                 self.check_labels(own, labels, batch.len(), examples, indices)?;

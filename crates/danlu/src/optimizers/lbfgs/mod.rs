@@ -1,15 +1,18 @@
-//! L-BFGS: a full-batch method. It needs the loss at several places for each step, so it is no [`Optimizer`](super::Optimizer) of
-//! a training step but a loop around a function that gives loss and gradient.
+//! L-BFGS: a full-batch method. It needs the loss at several places for each step, so it is a loop around a function that gives
+//! loss and gradient; a model that was compiled with it runs this loop on each batch (`training/lbfgs`).
 
 mod line_search;
+mod memory;
+mod optimizer;
 
-use std::collections::VecDeque;
+use danlu_graph::Tensor;
 
 use crate::choice::{Choice, FromName};
 use crate::{Error, Result};
 
-use super::check_rate;
+use super::{LearningRate, Options, check_rate};
 use line_search::{Point, strong_wolfe};
+use memory::{Memory, dot};
 
 /// How far L-BFGS goes along its direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +38,25 @@ impl From<LineSearch> for Choice<LineSearch> {
 
 /// L-BFGS (Liu and Nocedal 1989) with the arguments, defaults and numbers of PyTorch's `torch.optim.LBFGS`, in f64.
 ///
+/// A model that is compiled with it takes, for each batch, what is one `step(closure)` in PyTorch: up to `max_iter` iterations on
+/// this batch, each of which asks for loss and gradient at least once. It is meant for batches that are the whole data. Loss and
+/// metrics that are reported are those before the step; what is random in a layer (dropout) is drawn once for a step. Of what
+/// [`Options`] holds it takes the learning rate alone, which may be a schedule of the steps. It refuses constraints on
+/// parameters. Keras has no such optimizer: it reads a model that was compiled with it only with `compile=False`.
+///
+/// ```
+/// # use danlu::{optimizers::LBFGS, prelude::*};
+/// let x = Tensor::from_f32(&[4, 1], vec![0.0, 1.0, 2.0, 3.0])?;
+/// let y = Tensor::from_f32(&[4, 1], vec![1.0, 3.0, 5.0, 7.0])?;
+/// let mut model = Sequential::from_layers([Input::new([1]).into(), Dense::new(1).into()]);
+/// model.compile(LBFGS::new().line_search_fn("strong_wolfe"), "mse", Vec::<&str>::new())?;
+/// let history = model.fit((&x, &y), FitOptions::new().batch_size(4).epochs(3).verbose(false))?;
+/// assert!(history.get("loss").unwrap()[2] < 1e-6);
+/// # Ok::<(), danlu::Error>(())
+/// ```
+///
+/// On a function of one's own:
+///
 /// ```
 /// use danlu::optimizers::LBFGS;
 /// // The minimum of (a - 3)^2 + 10 b^2.
@@ -48,7 +70,7 @@ impl From<LineSearch> for Choice<LineSearch> {
 /// ```
 #[derive(Clone, Debug)]
 pub struct LBFGS {
-    learning_rate: f64,
+    options: Options,
     max_iter: usize,
     max_eval: Option<usize>,
     tolerance_grad: f64,
@@ -56,25 +78,6 @@ pub struct LBFGS {
     history_size: usize,
     line_search_fn: Option<Choice<LineSearch>>,
     memory: Memory,
-}
-
-/// What is kept from one call to the next.
-#[derive(Clone, Debug, Default)]
-struct Memory {
-    iterations: usize,
-    direction: Vec<f64>,
-    step: f64,
-    pairs: VecDeque<Pair>,
-    scale: f64,
-    gradient: Vec<f64>,
-}
-
-/// A change of the gradient, the change of place that made it, and one over their product.
-#[derive(Clone, Debug)]
-struct Pair {
-    gradient: Vec<f64>,
-    place: Vec<f64>,
-    inverse: f64,
 }
 
 /// What a call of [`LBFGS::minimize`] did.
@@ -94,7 +97,7 @@ impl LBFGS {
     /// With PyTorch's defaults: a learning rate of 1, no line search.
     pub fn new() -> LBFGS {
         LBFGS {
-            learning_rate: 1.0,
+            options: Options::new(1.0),
             max_iter: 20,
             max_eval: None,
             tolerance_grad: 1e-7,
@@ -105,10 +108,10 @@ impl LBFGS {
         }
     }
 
-    /// How far to go along the direction, at first where there is a line search. Default 1.
+    /// How far to go along the direction, at first where there is a line search: a number, or a schedule of the calls. Default 1.
     #[must_use]
-    pub fn learning_rate(mut self, learning_rate: f64) -> LBFGS {
-        self.learning_rate = learning_rate;
+    pub fn learning_rate(mut self, learning_rate: impl Into<LearningRate>) -> LBFGS {
+        self.options.learning_rate = learning_rate.into();
         self
     }
 
@@ -162,9 +165,27 @@ impl LBFGS {
     pub fn minimize(
         &mut self,
         place: &mut [f64],
+        function: impl FnMut(&[f64]) -> Result<(f64, Vec<f64>)>,
+    ) -> Result<Minimized> {
+        let rate = self.next_rate()?;
+        self.minimize_at(rate, place, function)
+    }
+
+    /// The learning rate of the next call.
+    pub(crate) fn next_rate(&self) -> Result<f64> {
+        self.options.learning_rate.at(self.memory.calls)
+    }
+
+    /// As [`minimize`](Self::minimize), with this learning rate.
+    pub(crate) fn minimize_at(
+        &mut self,
+        rate: f64,
+        place: &mut [f64],
         mut function: impl FnMut(&[f64]) -> Result<(f64, Vec<f64>)>,
     ) -> Result<Minimized> {
-        self.check(place.len())?;
+        self.check_arguments()?;
+        self.check_length(place.len())?;
+        self.memory.calls += 1;
         let search = self
             .line_search_fn
             .as_ref()
@@ -192,13 +213,13 @@ impl LBFGS {
         }
         while done.iterations < self.max_iter {
             done.iterations += 1;
-            self.remember(&gradient);
+            self.memory.remember(&gradient, self.history_size);
             let memory = &mut self.memory;
             let before = loss;
             let total: f64 = gradient.iter().map(|element| element.abs()).sum();
             memory.step = match memory.iterations {
-                1 => (1.0 / total).min(1.0) * self.learning_rate,
-                _ => self.learning_rate,
+                1 => (1.0 / total).min(1.0) * rate,
+                _ => rate,
             };
             let slope = dot(&gradient, &memory.direction);
             if slope > -self.tolerance_change {
@@ -248,54 +269,29 @@ impl LBFGS {
         Ok(done)
     }
 
-    /// Takes in the gradient of now: the curvature since the last one, and the direction to go.
-    fn remember(&mut self, gradient: &[f64]) {
-        let memory = &mut self.memory;
-        memory.iterations += 1;
-        if memory.iterations == 1 {
-            memory.direction = gradient.iter().map(|element| -element).collect();
-            memory.scale = 1.0;
-            memory.gradient = gradient.to_vec();
-            return;
-        }
-        let change = gradient.iter().zip(&memory.gradient);
-        let change: Vec<f64> = change.map(|(new, old)| new - old).collect();
-        let moved = memory.direction.iter();
-        let moved: Vec<f64> = moved.map(|along| along * memory.step).collect();
-        let product = dot(&change, &moved);
-        if product > 1e-10 {
-            if memory.pairs.len() == self.history_size {
-                memory.pairs.pop_front();
-            }
-            memory.scale = product / dot(&change, &change);
-            memory.pairs.push_back(Pair {
-                gradient: change,
-                place: moved,
-                inverse: 1.0 / product,
-            });
-        }
-        // The recursion of two loops (Nocedal 1980).
-        let mut direction: Vec<f64> = gradient.iter().map(|element| -element).collect();
-        let mut shares = Vec::with_capacity(memory.pairs.len());
-        for pair in memory.pairs.iter().rev() {
-            let share = dot(&pair.place, &direction) * pair.inverse;
-            add(&mut direction, &pair.gradient, -share);
-            shares.push(share);
-        }
-        direction
-            .iter_mut()
-            .for_each(|element| *element *= memory.scale);
-        for (pair, share) in memory.pairs.iter().zip(shares.iter().rev()) {
-            let own = dot(&pair.gradient, &direction) * pair.inverse;
-            add(&mut direction, &pair.place, share - own);
-        }
-        memory.direction = direction;
-        memory.gradient = gradient.to_vec();
+    /// Begins anew.
+    pub(crate) fn forget(&mut self) {
+        self.memory = Memory::default();
     }
 
-    fn check(&self, length: usize) -> Result<()> {
+    /// What a later call needs to go on from here: numbers of 64 bits as whole numbers of the same bits.
+    pub(crate) fn state(&self) -> Result<Tensor> {
+        self.memory.to_tensor()
+    }
+
+    /// Goes on from there, with so many numbers to move.
+    pub(crate) fn set_state(&mut self, state: &Tensor, numbers: usize) -> Result<()> {
+        let before = std::mem::replace(&mut self.memory, Memory::from_tensor(state)?);
+        let fits = self.check_length(numbers);
+        if fits.is_err() {
+            self.memory = before;
+        }
+        fits
+    }
+
+    fn check_arguments(&self) -> Result<()> {
+        self.options.check("LBFGS")?;
         for (argument, number) in [
-            ("learning_rate", self.learning_rate),
             ("tolerance_grad", self.tolerance_grad),
             ("tolerance_change", self.tolerance_change),
         ] {
@@ -303,6 +299,7 @@ impl LBFGS {
         }
         for (argument, number) in [
             ("max_iter", self.max_iter),
+            ("max_eval", self.max_eval.unwrap_or(1)),
             ("history_size", self.history_size),
         ] {
             if number == 0 {
@@ -310,18 +307,17 @@ impl LBFGS {
                 return Err(Error::argument("LBFGS", argument, expected, 0));
             }
         }
-        if self.memory.iterations > 0 && self.memory.direction.len() != length {
-            let expected = format!(
-                "the {} numbers of the call before",
-                self.memory.direction.len()
-            );
+        let search = self.line_search_fn.as_ref();
+        search.map(Choice::resolve).transpose().map(drop)
+    }
+
+    fn check_length(&self, length: usize) -> Result<()> {
+        let before = self.memory.direction.len();
+        if self.memory.iterations > 0 && before != length {
+            let expected = format!("the {before} numbers of the call before");
             let advice = "make a new LBFGS for another function";
-            return Err(Error::mismatch(
-                "LBFGS",
-                expected,
-                length.to_string(),
-                advice,
-            ));
+            let received = length.to_string();
+            return Err(Error::mismatch("LBFGS", expected, received, advice));
         }
         Ok(())
     }
@@ -330,19 +326,6 @@ impl LBFGS {
 impl Default for LBFGS {
     fn default() -> LBFGS {
         LBFGS::new()
-    }
-}
-
-fn dot(left: &[f64], right: &[f64]) -> f64 {
-    left.iter()
-        .zip(right)
-        .map(|(left, right)| left * right)
-        .sum()
-}
-
-fn add(to: &mut [f64], other: &[f64], factor: f64) {
-    for (to, other) in to.iter_mut().zip(other) {
-        *to += factor * other;
     }
 }
 

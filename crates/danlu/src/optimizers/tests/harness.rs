@@ -40,9 +40,14 @@ pub fn model(optimizer: &Json, threads: usize) -> Model {
 
 pub fn fit(model: &mut Model, epochs: usize) -> Vec<f64> {
     let (y, x) = data();
+    // L-BFGS is for batches that are all examples.
+    let batch_size = match model.optimizer().unwrap().class_name() {
+        "LBFGS" => 24,
+        _ => 8,
+    };
     let options = FitOptions::new()
         .epochs(epochs)
-        .batch_size(8)
+        .batch_size(batch_size)
         .verbose(false);
     let history = model.fit((&x, &y), options).unwrap();
     history.get("loss").unwrap().to_vec()
@@ -54,6 +59,7 @@ fn recipes() -> Vec<Json> {
         "Adadelta" => 5.0,
         "Adagrad" | "Ftrl" | "Adafactor" => 0.2,
         "Lion" => 0.005,
+        "LBFGS" => 0.1,
         _ => 0.02,
     };
     let own: Vec<String> = names();
@@ -68,6 +74,11 @@ fn recipes() -> Vec<Json> {
                 }),
             };
             let plain = json!({ "type": name, "learning_rate": rate(name) });
+            // It takes the learning rate alone.
+            if name == "LBFGS" {
+                let searched = json!({ "type": name, "learning_rate": schedule, "max_iter": 2, "line_search_fn": "strong_wolfe" });
+                return [plain, searched];
+            }
             // It refuses what touches every row in every step.
             if name == "SparseAdam" {
                 let schedule = json!({ "type": name, "learning_rate": schedule, "learning_rate_multipliers": { "dense": 0.5 } });
