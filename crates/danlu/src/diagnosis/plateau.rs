@@ -14,8 +14,13 @@ const FALL: f64 = 0.01;
 /// How far apart they are at most, as a share of their mean: dropout and small batches make them go up and down.
 const SPREAD: f64 = 0.1;
 
-/// How much larger the loss is at least, of a model that has learned something, where targets are exchanged.
+/// A loss that falls in every epoch, and by this share in all, goes on: where it comes to rest, later epochs say so.
+const STEADY: f64 = 0.002;
+
+/// How much larger the loss is at least, of a model that has learned something, where targets are exchanged; and by how many standard
+/// errors, where there are several batches to tell.
 const TOLD_APART: f64 = 0.02;
+const ERRORS: f64 = 3.0;
 
 /// Whether the loss stands still: it may go up and down, but does not fall.
 pub(super) fn stands_still(losses: &[f64]) -> bool {
@@ -35,7 +40,29 @@ pub(super) fn stands_still(losses: &[f64]) -> bool {
             (products + x * (y - mean), squares + x * x)
         });
     let fall = -products / squares * (WINDOW - 1) as f64;
-    fall <= FALL * size && largest - smallest <= SPREAD * size
+    let steady =
+        last.windows(2).all(|pair| pair[1] < pair[0]) && last[0] - last[WINDOW - 1] > STEADY * size;
+    fall <= FALL * size && largest - smallest <= SPREAD * size && !steady
+}
+
+/// Whether losses with own targets and with others' differ by more than chance.
+fn told_apart(losses: &[(f64, f64)]) -> bool {
+    let count = losses.len() as f64;
+    let own = losses.iter().map(|(own, _)| own).sum::<f64>() / count;
+    let gap = losses
+        .iter()
+        .map(|(own, strange)| strange - own)
+        .sum::<f64>()
+        / count;
+    let squares: f64 = losses
+        .iter()
+        .map(|(own, strange)| (strange - own - gap).powi(2))
+        .sum();
+    let error = match losses.len() {
+        1 => 0.0,
+        _ => (squares / (count - 1.0) / count).sqrt(),
+    };
+    gap > TOLD_APART * own.abs() && gap > ERRORS * error
 }
 
 /// Whether a training whose loss stands still has learned nothing: what the model gives fits other examples' targets as well.
@@ -46,8 +73,7 @@ pub(super) fn judge(
     model: &mut Model,
     only_class: Option<usize>,
 ) -> Result<Option<Finding>> {
-    let (own, strange) = probe.losses_of_strangers(model)?;
-    if strange - own > TOLD_APART * own.abs() {
+    if told_apart(&probe.losses_of_strangers(model)?) {
         return Ok(None);
     }
     let loss = losses.last().copied().unwrap_or(f64::NAN);
@@ -80,10 +106,33 @@ mod tests {
             !stands_still(&[2.30, 2.29, 2.28, 2.27, 2.26]),
             "slow, but falling"
         );
+        assert!(
+            !stands_still(&[2.3055, 2.3003, 2.2965, 2.2934, 2.2904]),
+            "slow, but steady"
+        );
+        assert!(
+            stands_still(&[2.3055, 2.3003, 2.2965, 2.2975, 2.2950]),
+            "neither"
+        );
+        assert!(
+            stands_still(&[2.50005, 2.50004, 2.50003, 2.50001, 2.49998]),
+            "hardly moves"
+        );
         assert!(stands_still(&[2.10, 2.13, 2.08, 2.12, 2.09]), "noise");
         assert!(
             !stands_still(&[2.10, 2.6, 2.08, 2.5, 2.09]),
             "too much of it"
+        );
+    }
+
+    #[test]
+    fn own_targets_are_told_apart_by_more_than_chance() {
+        assert!(told_apart(&[(1.0, 1.5)]));
+        assert!(told_apart(&[(1.0, 1.3), (1.1, 1.5), (0.9, 1.2)]));
+        assert!(!told_apart(&[(2.4, 2.41), (2.4, 2.42)]), "hardly larger");
+        assert!(
+            !told_apart(&[(2.4, 2.7), (2.5, 2.3), (2.4, 2.6), (2.5, 2.5)]),
+            "larger by chance"
         );
     }
 }

@@ -174,18 +174,22 @@ impl Probe {
         Ok(self.read())
     }
 
-    /// The loss of the first batch, and what it is where each example is compared with another's target. A model that has
-    /// learned anything tells the two apart, whatever the loss.
-    pub fn losses_of_strangers(&mut self, model: &mut Model) -> Result<(f64, f64)> {
-        self.take(0)?;
-        self.run(model)?;
-        let own = self.outputs[0].get_f64(0);
+    /// The loss of each batch, and what it is where each example is compared with another's target. A model that has learned anything
+    /// tells the two apart, whatever the loss.
+    pub fn losses_of_strangers(&mut self, model: &mut Model) -> Result<Vec<(f64, f64)>> {
         let half = self.size / 2;
-        for target in &mut self.batch.targets {
-            rotate(target, half);
+        let mut losses = Vec::with_capacity(self.batches());
+        for number in 0..self.batches() {
+            self.take(number)?;
+            self.run(model)?;
+            let own = self.outputs[0].get_f64(0);
+            for target in &mut self.batch.targets {
+                rotate(target, half);
+            }
+            self.run(model)?;
+            losses.push((own, self.outputs[0].get_f64(0)));
         }
-        self.run(model)?;
-        Ok((own, self.outputs[0].get_f64(0)))
+        Ok(losses)
     }
 
     fn run(&mut self, model: &mut Model) -> Result<()> {
