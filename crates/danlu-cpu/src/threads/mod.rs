@@ -3,7 +3,7 @@
 //! [`Pool::run`] splits tasks `0..n` into one contiguous range per thread, the same ranges every time, so a thread meets the same data in
 //! step after step. A region is announced by a counter (the epoch). A thread takes the tasks of its own range from the front; when they
 //! are all taken, it takes those of the others from the back, so that nobody waits long for a thread that is slow, or that the
-//! operating system has not scheduled. What is left of a range is one word with the epoch in it ([`Range`]), and a task is
+//! operating system has not scheduled. What is left of a range is one word with the epoch in it (`Range`), and a task is
 //! taken by a compare-and-swap of that word. The job is read only after a task was taken: a region cannot end before its tasks are
 //! done, so what is read then is alive.
 //!
