@@ -66,6 +66,7 @@ const LEAST_OWN_STEPS: usize = 16;
 const LEAST_ROWS_TO_PACK: usize = 16;
 /// Groups of panels that packing tasks leave at least, where there are so many panels.
 const LEAST_OWN_GROUPS: usize = 8;
+const LEAST_LOOKS: usize = 4;
 /// Columns of such a task at most: more than a few cache lines of each of the result's rows, which may lie pages apart.
 const OWN_COLUMNS: usize = 256;
 
@@ -184,9 +185,14 @@ impl MatmulPlan {
             }
             if packs_own {
                 let width = panels.first().map_or(1, |panel| panel.width);
+                // As many as one look at A's zeros takes, if the threads still share enough.
+                let look = match panels.len() / LEAST_LOOKS {
+                    0 => 1,
+                    share => (zeros::VECTORS / kernel::widest_panel(lanes)).clamp(1, share),
+                };
                 let most = (OWN_COLUMNS / width.max(1))
                     .min(panels.len() / LEAST_OWN_GROUPS)
-                    .max(1);
+                    .max(look);
                 let steps = piece.min(shape.k);
                 let together = (MOST_OWN_ELEMENTS / (width * steps).max(1)).clamp(1, most);
                 row_block = rows.next_multiple_of(tallest).min(MOST_ROWS);
