@@ -119,20 +119,19 @@ pub(super) unsafe fn pack_panel(
     panel: &Panel,
     packed: *mut f32,
 ) {
-    let source = source.wrapping_offset(panel.start as isize * column_stride);
     if column_stride == 1 {
-        for k in from..to {
-            // SAFETY: the caller vouches for both sides.
-            unsafe {
-                std::ptr::copy_nonoverlapping(
-                    source.wrapping_offset(steps.at(k)),
-                    packed.add(k * panel.width),
-                    panel.columns,
-                );
-            }
-        }
-        return;
+        return isa.dispatch(PackRows {
+            source,
+            steps,
+            k: 0,
+            first: 0,
+            from,
+            to,
+            panels: std::slice::from_ref(panel),
+            packed,
+        });
     }
+    let source = source.wrapping_offset(panel.start as isize * column_stride);
     if let Steps::Linear { stride: 1, .. } = steps
         && column_stride >= 0
     {
@@ -164,15 +163,14 @@ pub(super) unsafe fn pack_panel(
 }
 
 /// How many rows ahead a copy of rows asks for its source: a strip of rows that lie pages apart is nothing a processor foresees.
-const ROWS_AHEAD: isize = 8;
+const ROWS_AHEAD: usize = 8;
 
 /// Copies `from..to` of the contraction of panels whose columns lie side by side, row by row; each panel to
 /// `packed + k * packed_start`, its own place, which begins at `from - first`.
 pub(super) struct PackRows<'a> {
     pub source: *const f32,
-    /// Elements from one row of the source to the next.
-    pub row_stride: isize,
-    /// Steps in the copy.
+    pub steps: &'a Steps,
+    /// Steps in the copy; 0 for one panel at `packed`.
     pub k: usize,
     pub first: usize,
     pub from: usize,
@@ -187,8 +185,9 @@ impl WithSimd for PackRows<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         for k in self.from..self.to {
-            let row = self.source.wrapping_offset(k as isize * self.row_stride);
-            let ahead = ROWS_AHEAD * self.row_stride;
+            let row = self.source.wrapping_offset(self.steps.at(k));
+            let later = (k + ROWS_AHEAD).min(self.to - 1);
+            let ahead = self.steps.at(later) - self.steps.at(k);
             for panel in self.panels {
                 let from = row.wrapping_add(panel.start);
                 let place = self.k * panel.packed_start + (k - self.first) * panel.width;

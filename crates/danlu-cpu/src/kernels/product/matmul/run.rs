@@ -101,11 +101,11 @@ impl MatmulPlan {
         packed: *mut f32,
     ) {
         let source = b.get().wrapping_offset(self.matrix(matrix).1).cast_const();
-        let [row_stride, column_stride] = self.b_stride;
+        let column_stride = self.b_stride[1];
         if column_stride == 1 {
             return self.isa.dispatch(PackRows {
                 source,
-                row_stride,
+                steps: &self.b_steps,
                 k,
                 first,
                 from,
